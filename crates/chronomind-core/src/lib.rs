@@ -1,0 +1,1 @@
+//! The engine of ChronoMind, without Postgres and without I/O.

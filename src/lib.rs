@@ -1,0 +1,2 @@
+//! ChronoMind: exact, recency-aware vector search inside stock PostgreSQL.
+pgrx::pg_module_magic!();
