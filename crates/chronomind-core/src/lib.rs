@@ -1,1 +1,8 @@
 //! The engine of ChronoMind, without Postgres and without I/O.
+
+#[cfg(not(loom))]
+pub mod arena;
+pub mod error;
+mod primitive;
+
+pub use error::{Error, Interrupt, Result};

@@ -1,0 +1,50 @@
+//! A region on this process's own heap: the form that tests, benches and in-process users take.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+
+use super::region::Region;
+
+/// Owns a region; everything that lives in it borrows this.
+pub struct HeapRegion {
+    base: NonNull<u8>,
+    layout: Layout,
+}
+
+// SAFETY: the memory is only reached through `Region`, which is Sync.
+unsafe impl Sync for HeapRegion {}
+// SAFETY: the allocation is not tied to a thread.
+unsafe impl Send for HeapRegion {}
+
+impl HeapRegion {
+    /// A region of at least `bytes`, zeroed by the operating system as it is touched.
+    pub fn new(bytes: usize) -> HeapRegion {
+        let bytes = Region::round(bytes);
+        let Ok(layout) = Layout::from_size_align(bytes, 4096) else {
+            panic!("a region of {bytes} bytes overflows the address space")
+        };
+        // SAFETY: the layout has a size above zero.
+        let Some(base) = NonNull::new(unsafe { alloc_zeroed(layout) }) else {
+            handle_alloc_error(layout)
+        };
+        // SAFETY: zeroed, aligned, owned by the value under construction.
+        unsafe { Region::create(base, bytes) };
+        HeapRegion { base, layout }
+    }
+
+    /// The region.
+    pub fn region(&self) -> Region<'_> {
+        // SAFETY: `new` created a region at this address, which lives as long as `self`.
+        match unsafe { Region::attach(self.base) } {
+            Some(region) => region,
+            None => unreachable!("`new` laid the region out"),
+        }
+    }
+}
+
+impl Drop for HeapRegion {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this layout; nothing borrows it any more.
+        unsafe { dealloc(self.base.as_ptr(), self.layout) };
+    }
+}
