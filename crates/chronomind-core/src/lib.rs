@@ -4,5 +4,6 @@
 pub mod arena;
 pub mod error;
 mod primitive;
+pub mod score;
 
 pub use error::{Error, Interrupt, Result};

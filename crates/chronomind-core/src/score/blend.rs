@@ -1,0 +1,184 @@
+//! The standard blend of similarity, recency and importance: `chrono_score`.
+//!
+//! ```text
+//! (1 - w - wi) * distance / 2  +  w * (1 - exp(-rate * age))  +  wi * (1 - importance)
+//! ```
+//!
+//! with the age in hours, never negative. The SQL function and the search both come here, so that
+//! what the index orders by is what the function returns, to the last bit.
+
+/// Microseconds in an hour.
+const HOUR: f64 = 3.6e9;
+
+/// Weights and clock of the blend.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Blend {
+    /// Weight of recency, `w`: 0 to 1.
+    pub recency_weight: f64,
+    /// Weight of importance, `wi`: 0 to 1, and at most 1 together with `w`.
+    pub importance_weight: f64,
+    /// Decay per hour of rows that have no positive rate of their own: finite, not negative.
+    pub base_rate: f64,
+    /// The moment at which ages are taken: microseconds since 2000-01-01, `i64::MIN` and
+    /// `i64::MAX` are the infinities.
+    pub as_of: i64,
+}
+
+/// What made a score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Terms {
+    /// The distance, as it was given.
+    pub distance: Option<f64>,
+    /// `exp(-rate * age)`: 1 for what is new, falling to 0. NULL where the creation time is.
+    pub recency: Option<f64>,
+    /// The importance, 1 where it is NULL.
+    pub importance: f64,
+}
+
+impl Blend {
+    /// The terms of a row. Times are microseconds since 2000-01-01 as in [`Blend::as_of`]; a rate
+    /// that is NULL, zero or negative gives way to the base rate.
+    pub fn terms(
+        &self,
+        distance: Option<f64>,
+        created_at: Option<i64>,
+        importance: Option<f64>,
+        rate: Option<f64>,
+    ) -> Terms {
+        let recency = created_at.map(|created_at| {
+            let rate = match rate {
+                Some(rate) if !is_default(rate) => rate,
+                _ => self.base_rate,
+            };
+            recency(rate, self.age(created_at))
+        });
+        Terms {
+            distance,
+            recency,
+            importance: importance.unwrap_or(1.0),
+        }
+    }
+
+    /// The score of a row: NULL where the distance or the creation time is.
+    pub fn score_of(
+        &self,
+        distance: Option<f64>,
+        created_at: Option<i64>,
+        importance: Option<f64>,
+        rate: Option<f64>,
+    ) -> Option<f64> {
+        let terms = self.terms(distance, created_at, importance, rate);
+        Some(self.sum(terms.distance?, terms.recency?, terms.importance))
+    }
+
+    /// Every operation in here is monotone, rounding included, which is what lets the bound take
+    /// the sum at a corner of the box.
+    pub(super) fn sum(&self, distance: f64, recency: f64, importance: f64) -> f64 {
+        // Weights that add to 1 can round to just above it.
+        let similarity_weight = (1.0 - self.recency_weight - self.importance_weight).max(0.0);
+        weighted(similarity_weight, distance / 2.0)
+            + weighted(self.recency_weight, 1.0 - recency)
+            + weighted(self.importance_weight, 1.0 - importance)
+    }
+
+    /// Hours from `created_at` to the clock, at least 0.
+    pub(super) fn age(&self, created_at: i64) -> f64 {
+        if created_at >= self.as_of {
+            0.0
+        } else if created_at == i64::MIN || self.as_of == i64::MAX {
+            f64::INFINITY
+        } else {
+            self.as_of.abs_diff(created_at) as f64 / HOUR
+        }
+    }
+}
+
+/// A term without weight does not count, not even when it is infinite or NaN.
+fn weighted(weight: f64, term: f64) -> f64 {
+    if weight == 0.0 { 0.0 } else { weight * term }
+}
+
+/// True for a rate that stands for the base rate. NaN does not: in Postgres it is above zero.
+pub(super) fn is_default(rate: f64) -> bool {
+    rate <= 0.0
+}
+
+/// Nothing has faded at age 0, and nothing fades at rate 0, be the other infinite.
+pub(super) fn recency(rate: f64, age: f64) -> f64 {
+    if rate == 0.0 || age == 0.0 {
+        1.0
+    } else {
+        (-rate * age).exp()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLEND: Blend = Blend {
+        recency_weight: 0.3,
+        importance_weight: 0.2,
+        base_rate: 0.1,
+        as_of: 0,
+    };
+    const HOURS: i64 = 3_600_000_000;
+
+    #[test]
+    fn matches_the_formula() {
+        let score = BLEND
+            .score_of(Some(0.4), Some(-10 * HOURS), Some(0.25), Some(0.05))
+            .unwrap();
+        let expected = 0.5 * 0.4 / 2.0 + 0.3 * (1.0 - (-0.5_f64).exp()) + 0.2 * 0.75;
+        assert!((score - expected).abs() < 1e-15);
+    }
+
+    #[test]
+    fn missing_and_infinite_arguments() {
+        let at = |created, importance, rate| BLEND.score_of(Some(0.4), created, importance, rate);
+        let plain = at(Some(-HOURS), Some(1.0), Some(0.1));
+        assert_eq!(BLEND.score_of(None, Some(0), None, None), None);
+        assert_eq!(at(None, None, None), None);
+        for rate in [None, Some(0.0), Some(-3.0), Some(f64::NEG_INFINITY)] {
+            assert_eq!(at(Some(-HOURS), None, rate), plain);
+        }
+        let new = BLEND.score_of(Some(0.4), Some(0), None, None).unwrap();
+        let old = BLEND
+            .score_of(Some(0.4), Some(i64::MIN), None, None)
+            .unwrap();
+        assert!((new - 0.1).abs() < 1e-15 && (old - 0.4).abs() < 1e-15);
+        assert_eq!(at(Some(HOURS), None, None), Some(new), "from the future");
+        assert_eq!(at(Some(i64::MAX), None, None), Some(new));
+        assert_eq!(at(Some(0), None, Some(f64::INFINITY)), Some(new));
+        assert_eq!(at(Some(-1), None, Some(f64::INFINITY)), Some(old));
+        assert!(at(Some(-1), None, Some(f64::NAN)).unwrap().is_nan());
+        assert!(at(Some(0), Some(f64::NAN), None).unwrap().is_nan());
+        let ever = Blend {
+            as_of: i64::MAX,
+            ..BLEND
+        };
+        assert_eq!(
+            ever.score_of(Some(0.4), Some(i64::MAX), None, None),
+            Some(new)
+        );
+        assert_eq!(ever.score_of(Some(0.4), Some(0), None, None), Some(old));
+    }
+
+    #[test]
+    fn a_term_without_weight_does_not_count() {
+        let only = |recency_weight, importance_weight| Blend {
+            recency_weight,
+            importance_weight,
+            ..BLEND
+        };
+        let wild = (Some(f64::INFINITY), Some(f64::NAN), Some(f64::NAN));
+        assert_eq!(
+            only(0.9, 0.1).score_of(wild.0, Some(0), None, None),
+            Some(0.0)
+        );
+        assert_eq!(
+            only(0.0, 0.0).score_of(Some(0.5), Some(-1), wild.1, wild.2),
+            Some(0.25)
+        );
+    }
+}

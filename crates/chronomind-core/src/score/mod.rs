@@ -1,0 +1,146 @@
+//! What a search orders its rows by.
+//!
+//! A score is any function of a row's distance to the query and of its attributes. The search
+//! needs it in two forms: at a point, to rank a row that it has seen, and over a box, to know the
+//! least score that rows it has *not* seen can have. [`Order`] is that pair of forms; the whole
+//! exactness of the search rests on one law between them: the bound never exceeds the score of a
+//! row inside the box.
+
+mod blend;
+mod blend_order;
+mod key;
+
+pub use blend::{Blend, Terms};
+pub use blend_order::{BlendOrder, CreatedAt, Roles, TimeUnit};
+pub use key::{AttributeKind, decode_float, decode_int, encode_float, encode_int};
+
+/// The attributes of one row.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// One key for each attribute; what stands for a NULL is without meaning.
+    pub keys: &'a [u64],
+    /// Bit `i` is set when attribute `i` is NULL.
+    pub nulls: u32,
+}
+
+impl Row<'_> {
+    /// The key of an attribute, `None` for NULL.
+    pub fn key(&self, attribute: usize) -> Option<u64> {
+        (self.nulls >> attribute & 1 == 0).then(|| self.keys[attribute])
+    }
+
+    /// The value of an [`AttributeKind::Int`] attribute.
+    pub fn int(&self, attribute: usize) -> Option<i64> {
+        self.key(attribute).map(decode_int)
+    }
+
+    /// The value of an [`AttributeKind::Float`] attribute.
+    pub fn float(&self, attribute: usize) -> Option<f64> {
+        self.key(attribute).map(decode_float)
+    }
+}
+
+/// A box that holds the attributes of a set of rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds<'a> {
+    /// For each attribute the least key among the rows, above `high` where all are NULL.
+    pub low: &'a [u64],
+    /// For each attribute the greatest key among the rows.
+    pub high: &'a [u64],
+    /// Bit `i` is set when attribute `i` may be NULL in some row.
+    pub nulls: u32,
+    /// Some row may have no vector, so that its distance is NULL.
+    pub null_distance: bool,
+    /// Some row may have a vector without a distance, so that its distance is NaN.
+    pub nan_distance: bool,
+}
+
+impl Bounds<'_> {
+    /// Least and greatest key of an attribute, `None` where every row has NULL.
+    pub fn keys(&self, attribute: usize) -> Option<(u64, u64)> {
+        let (low, high) = (self.low[attribute], self.high[attribute]);
+        (low <= high).then_some((low, high))
+    }
+
+    /// True when the attribute may be NULL in some row.
+    pub fn has_null(&self, attribute: usize) -> bool {
+        self.nulls >> attribute & 1 != 0
+    }
+}
+
+/// A score, lower is better.
+pub trait Order {
+    /// The score of a row, `None` for SQL's NULL. The distance is `None` where the row has no
+    /// vector and NaN where the vector has no distance.
+    fn score(&self, distance: Option<f64>, row: &Row) -> Option<f64>;
+
+    /// A number that no score of certain rows lies below: of those whose attributes are inside the
+    /// box and whose distance is at least `nearest`, NaN or NULL (the latter two only where the
+    /// box says that such rows may be there). NaN says that none of them has a score that is a
+    /// number.
+    ///
+    /// Never falls when `nearest` grows or the box shrinks.
+    fn bound(&self, nearest: f64, zone: &Bounds) -> f64;
+}
+
+/// Plain similarity: the distance itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Nearest;
+
+impl Order for Nearest {
+    fn score(&self, distance: Option<f64>, _row: &Row) -> Option<f64> {
+        distance
+    }
+
+    fn bound(&self, nearest: f64, _zone: &Bounds) -> f64 {
+        nearest
+    }
+}
+
+/// The place of a score in Postgres's ascending order, as an integer: numbers, then NaN, then NULL.
+pub fn rank(score: Option<f64>) -> u64 {
+    score.map_or(u64::MAX, encode_float)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_put_nan_and_null_last() {
+        let ascending = [
+            Some(f64::NEG_INFINITY),
+            Some(-1.0),
+            Some(0.0),
+            Some(1e-300),
+            Some(f64::INFINITY),
+            Some(f64::NAN),
+            None,
+        ];
+        assert!(
+            ascending
+                .windows(2)
+                .all(|pair| rank(pair[0]) < rank(pair[1]))
+        );
+        assert_eq!(rank(Some(-0.0)), rank(Some(0.0)));
+        assert_eq!(rank(Some(-f64::NAN)), rank(Some(f64::NAN)));
+    }
+
+    #[test]
+    fn nulls_have_no_key() {
+        let row = Row {
+            keys: &[encode_int(7), encode_float(0.5)],
+            nulls: 0b10,
+        };
+        assert_eq!((row.int(0), row.float(1)), (Some(7), None));
+        let zone = Bounds {
+            low: &[encode_int(7), u64::MAX],
+            high: &[encode_int(9), 0],
+            nulls: 0b10,
+            null_distance: false,
+            nan_distance: false,
+        };
+        assert_eq!(zone.keys(0), Some((encode_int(7), encode_int(9))));
+        assert_eq!((zone.keys(1), zone.has_null(1)), (None, true));
+    }
+}
