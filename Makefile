@@ -1,0 +1,23 @@
+# The commands; what they do is in scripts/. PG_CONFIG=... names a PostgreSQL of your own.
+PYTHON ?= python3
+export PYTHONDONTWRITEBYTECODE = 1
+
+.PHONY: demo test install bench lint clean
+
+demo:     ## see it work on real texts, beside pgvector, in a private server
+	$(PYTHON) -m scripts.demo
+
+test:     ## every test
+	$(PYTHON) -m scripts.test
+
+install:  ## build for PG_CONFIG's server and install there
+	$(PYTHON) -m scripts.extension install
+
+bench:    ## figures: kernels, graph, and SQL beside pgvector
+	$(PYTHON) -m scripts.bench
+
+lint:     ## format and lints, warnings as errors
+	$(PYTHON) -m scripts.lint
+
+clean:    ## forget what this checkout built; downloaded and compiled servers stay cached
+	cargo clean

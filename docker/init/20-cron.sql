@@ -1,0 +1,2 @@
+-- For chronomind's scheduled upkeep.
+CREATE EXTENSION pg_cron;

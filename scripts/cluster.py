@@ -1,0 +1,207 @@
+"""A private PostgreSQL server for demos, tests and benches.
+
+It listens on a Unix socket in its own directory and nowhere else, has chronomind preloaded,
+and never outlives the process that started it.
+
+    with Cluster(pg) as cluster:
+        cluster.psql("CREATE EXTENSION chronomind CASCADE")
+        rows = cluster.query("SELECT 1, 'a'")               # [["1", "a"]]
+        cluster.crash()                                      # as after a power cut
+        cluster.start()
+"""
+
+import csv
+import ctypes
+import io
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from scripts.host import SetupError, as_server_user, give_to_server_user, run
+
+START_TIMEOUT = 120  # seconds; recovery after a crash is part of it
+USER = "postgres"
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def _die_with_parent():
+    """In the child: when the starting process dies, even by SIGKILL, stop at once."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
+class Cluster:
+    """A server on a data directory of its own; a context manager that starts and stops it.
+
+    `settings` are postgresql.conf entries by name, set when the data directory is made. With
+    `directory`, data is kept there and found again by the next run; without, the server lives
+    in a temporary directory that goes with it. `preload=False` leaves chronomind out.
+    """
+
+    def __init__(self, pg, settings=None, directory=None, preload=True):
+        self.pg = pg
+        self.settings = {
+            "listen_addresses": "",
+            "shared_preload_libraries": "chronomind" if preload else "",
+            **(settings or {}),
+        }
+        self._temporary = directory is None
+        self.directory = Path(directory) if directory else None
+        self._server = None
+
+    def __enter__(self):
+        if self._temporary:
+            # Not below the checkout, which the server's user may be unable to enter; and short,
+            # for the path of a socket is limited to 107 bytes.
+            self.directory = Path(tempfile.mkdtemp(prefix="chronomind-"))
+        self.directory.mkdir(parents=True, exist_ok=True)
+        give_to_server_user(self.directory)
+        try:
+            self.start()
+        except BaseException:
+            self._leave(failed=True)
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        self._leave(failed=kind is not None and issubclass(kind, Exception))
+
+    def _leave(self, failed):
+        self.stop()
+        if self._temporary:
+            if failed and self.log.exists():
+                kept = self.directory.with_suffix(".log")
+                shutil.copyfile(self.log, kept)
+                print(f"server log kept: {kept}", flush=True)
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    @property
+    def data(self):
+        """The data directory."""
+        return self.directory / "data"
+
+    @property
+    def log(self):
+        """The server's log file."""
+        return self.directory / "log"
+
+    def start(self):
+        """Starts the server, on a new data directory if there is none; waits until it answers."""
+        if not (self.data / "PG_VERSION").exists():
+            self._initialise()
+        command = [self.pg.bin / "postgres", "-D", self.data, "-k", self.directory]
+        with open(self.log, "a") as log:
+            give_to_server_user(self.log)
+            self._server = subprocess.Popen(
+                [str(word) for word in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for us to handle, in order
+                preexec_fn=_die_with_parent,
+                cwd="/",
+                **as_server_user(),
+            )
+        deadline = time.monotonic() + START_TIMEOUT
+        while self._program("pg_isready", "-q").returncode != 0:
+            if self._server.poll() is not None:
+                self._server = None
+                raise SetupError(f"the server did not start:\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise SetupError(f"the server does not answer:\n{self.log_tail()}")
+            time.sleep(0.05)
+
+    def _initialise(self):
+        shutil.rmtree(self.data, ignore_errors=True)
+        initdb = [self.pg.bin / "initdb", "-D", self.data, "-U", USER, "-A", "trust", "-N"]
+        options = ["--no-locale", "--encoding=UTF8", "--no-instructions"]
+        result = subprocess.run(
+            [str(word) for word in initdb + options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd="/",
+            **as_server_user(),
+        )
+        if result.returncode != 0:
+            raise SetupError(f"initdb failed:\n{result.stdout}")
+        with open(self.data / "postgresql.conf", "a") as configuration:
+            for name, value in self.settings.items():
+                configuration.write(f"{name} = '{value}'\n")
+
+    def stop(self):
+        """Stops the server cleanly, with a checkpoint; does nothing if it is not running."""
+        self._signal(signal.SIGINT)
+
+    def crash(self):
+        """Stops the server as a power cut would: no checkpoint, recovery at the next start."""
+        self._signal(signal.SIGQUIT)
+
+    def restart(self):
+        """A clean stop and a start."""
+        self.stop()
+        self.start()
+
+    def _signal(self, number):
+        if self._server is None:
+            return
+        self._server.send_signal(number)
+        try:
+            self._server.wait(timeout=START_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
+        self._server = None
+
+    def log_tail(self, lines=20):
+        """The last lines of the server's log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def psql(self, sql, database="postgres", options=()):
+        """Runs SQL through psql and returns what it prints; raises `SqlError` at the first error."""
+        flags = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", database, *options]
+        result = self._program("psql", *flags, input=sql)
+        if result.returncode != 0:
+            raise SqlError(result.stderr.strip())
+        return result.stdout
+
+    def query(self, sql, database="postgres"):
+        """The rows of a query, each a list of strings; NULL is the empty string."""
+        text = self.psql(sql, database, options=["--csv", "-t"])
+        return list(csv.reader(io.StringIO(text)))
+
+    def value(self, sql, database="postgres"):
+        """The single value of a query, as a string."""
+        ((value,),) = self.query(sql, database)
+        return value
+
+    def session(self, script, database="postgres"):
+        """All that a psql session shows for a script: statements, results and errors alike."""
+        flags = ["-X", "-a", "-q", "-d", database]
+        return self._program("psql", *flags, input=script, stderr=subprocess.STDOUT).stdout
+
+    def dsn(self, database="postgres"):
+        """A libpq connection string, for clients such as psycopg."""
+        return f"host={self.directory} user={USER} dbname={database}"
+
+    def _program(self, name, *arguments, input=None, stderr=subprocess.PIPE):
+        """Runs one of PostgreSQL's client programs against this server."""
+        command = [self.pg.bin / name, "-h", self.directory, "-U", USER, *arguments]
+        return subprocess.run(
+            [str(word) for word in command],
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            cwd="/",
+            **as_server_user(),
+        )
+
+
+class SqlError(Exception):
+    """What psql said on stderr when a statement failed."""

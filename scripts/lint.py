@@ -1,0 +1,24 @@
+"""Format and lints, warnings as errors, for the core and for the extension.
+
+    python3 -m scripts.lint     # the extension against PG_CONFIG's server
+"""
+
+from scripts import extension, postgres
+from scripts.host import ROOT, main, run, say
+
+STRICT = ["--all-targets", "--", "-D", "warnings"]
+
+
+def _command():
+    say("format")
+    run("cargo", "fmt", "--all", "--check", cwd=ROOT)
+    say("lints of the core")
+    run("cargo", "clippy", "-p", "chronomind-core", *STRICT, cwd=ROOT)
+    pg = postgres.default()
+    say(f"lints of the extension, for PostgreSQL {pg.major}")
+    environment = extension.cargo_environment(pg)
+    run("cargo", "clippy", *extension.features(pg), *STRICT, cwd=ROOT, env=environment)
+
+
+if __name__ == "__main__":
+    main(_command)

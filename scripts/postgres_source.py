@@ -1,0 +1,108 @@
+"""A PostgreSQL compiled from Debian's copy of the upstream release, with pgvector.
+
+Debian's patches force system-wide paths, on which two builds would overwrite each other, so
+only the upstream tarball inside the source package is used. Needs root only to install
+missing build tools.
+"""
+
+import os
+import shutil
+
+from scripts.host import SetupError, cache_dir, cached, need_tools, output_of, run, run_logged, say
+
+# The Debian release that carries each major version.
+SUITES = {"15": "bookworm", "17": "trixie", "18": "sid"}
+PGVECTOR_SUITE = "trixie"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+BUILD_TOOLS = {
+    "gcc": "gcc",
+    "make": "make",
+    "bison": "bison",
+    "flex": "flex",
+    "perl": "perl",
+    "xz": "xz-utils",
+    "bzip2": "bzip2",
+    "apt-get": "apt",
+    "/usr/include/string.h": "libc6-dev",
+    "/usr/include/zlib.h": "zlib1g-dev",
+    KEYRING: "debian-archive-keyring",
+}
+
+
+def provision(major, cassert=False):
+    """The prefix of PostgreSQL `major`, with assertions on if `cassert`; compiled when absent."""
+    name = f"postgres-{major}-cassert" if cassert else f"postgres-{major}"
+    prefix = cache_dir() / name
+
+    def make(partial):
+        need_tools(BUILD_TOOLS)
+        say(f"compiling PostgreSQL {major}{' with assertions' if cassert else ''}: a few minutes")
+        build = cache_dir() / f"{name}.build"
+        shutil.rmtree(build, ignore_errors=True)
+        build.mkdir()
+        log = build / "log"
+        source = _fetch(f"postgresql-{major}", SUITES[major], build, log)
+        options = ["--enable-cassert", "--enable-debug"] if cassert else []
+        options += ["--without-icu", "--without-readline"]
+        run_logged(log, "./configure", f"--prefix={prefix}", "--quiet", *options, cwd=source)
+        run_logged(log, *_make("world-bin"), cwd=source)
+        # Staged under its final path, so that what records that path is right after the rename.
+        stage = build / "stage"
+        run_logged(log, *_make(f"DESTDIR={stage}", "install-world-bin"), cwd=source)
+        staged = stage / prefix.relative_to("/")
+
+        say("compiling pgvector for it")
+        vector = _fetch("pgvector", PGVECTOR_SUITE, build, log)
+        pg_config = staged / "bin/pg_config"
+        # No -march=native: the cache may outlive the processor.
+        arguments = (f"PG_CONFIG={pg_config}", "OPTFLAGS=")
+        run_logged(log, *_make(*arguments), cwd=vector)
+        run_logged(log, *_make(*arguments, "install"), cwd=vector)
+
+        partial.rmdir()
+        staged.rename(partial)
+        shutil.rmtree(build)
+
+    return cached(name, make)
+
+
+def _make(*arguments):
+    """`make` over all processors, yielding to whatever else the machine does."""
+    return ["nice", "make", "-s", f"-j{os.cpu_count()}", *arguments]
+
+
+def _fetch(package, suite, directory, log):
+    """Downloads the source package and unpacks the upstream tarball in it; its directory.
+
+    apt's own lists and configuration stay as they are: it works here on private ones.
+    """
+    state = directory / f"apt-{suite}"
+    for part in ("lists/partial", "cache/archives/partial"):
+        (state / part).mkdir(parents=True, exist_ok=True)
+    sources = state / "sources.list"
+    sources.write_text(f"deb-src [signed-by={KEYRING}] {_mirror()} {suite} main\n")
+    options = [
+        *("-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=/dev/null"),
+        *("-o", f"Dir::State::Lists={state}/lists", "-o", f"Dir::Cache={state}/cache"),
+        # The sandbox user cannot read below a private directory, and nothing here needs it.
+        *("-o", "APT::Sandbox::User=root"),
+    ]
+    run_logged(log, "apt-get", *options, "update", "-q")
+    run_logged(
+        log, "apt-get", *options, "source", "-q", "--download-only", package, cwd=directory
+    )
+    (tarball,) = directory.glob(f"{package}_*.orig.tar.*")
+    source = directory / package
+    source.mkdir()
+    run("tar", "-xf", tarball, "-C", source, "--strip-components=1")
+    return source
+
+
+def _mirror():
+    """The Debian mirror that this machine is set up with: it has every suite."""
+    uris = output_of("apt-get", "indextargets", "--format", "$(REPO_URI)", "Component: main")
+    for uri in uris.splitlines():
+        if uri.rstrip("/").endswith("/debian"):
+            return uri
+    raise SetupError("compiling a server needs a Debian machine; set PG_CONFIG to one you have")

@@ -1,0 +1,71 @@
+"""Runs the SQL tests: each file of tests/regress/sql through psql, its output compared.
+
+Every test has a database of its own in one server. What psql prints, statements and errors
+included, must equal tests/regress/expected/NAME.out.
+
+    python3 -m scripts.regress [--accept] [NAME ...]     # on PG_CONFIG's server
+"""
+
+import argparse
+import difflib
+
+from scripts import extension, postgres
+from scripts.cluster import Cluster
+from scripts.host import ROOT, main, say
+
+TESTS = ROOT / "tests/regress"
+# What would make the output depend on where the test runs.
+SETTINGS = {"timezone": "UTC", "datestyle": "ISO, MDY", "lc_messages": "C"}
+
+
+def run(pg, names=(), accept=False):
+    """Runs the tests named, or all, against the installed extension; returns how many failed.
+
+    With `accept`, the output becomes what is expected from now on.
+    """
+    tests = sorted((TESTS / "sql").glob("*.sql"))
+    if names:
+        tests = [test for test in tests if test.stem in names]
+    failed = 0
+    with Cluster(pg, settings=SETTINGS) as cluster:
+        for test in tests:
+            actual = _output(cluster, test)
+            expected = TESTS / "expected" / f"{test.stem}.out"
+            if accept:
+                expected.parent.mkdir(exist_ok=True)
+                expected.write_text(actual)
+            difference = _difference(expected, actual)
+            print(f"{'not ok' if difference else 'ok'}  {test.stem}", flush=True)
+            print(difference, end="", flush=True)
+            failed += bool(difference)
+    print(f"regress: {len(tests) - failed} passed, {failed} failed", flush=True)
+    return failed
+
+
+def _output(cluster, test):
+    database = f"regress_{test.stem}"
+    cluster.psql(f'CREATE DATABASE "{database}"')
+    return cluster.session(test.read_text(), database)
+
+
+def _difference(expected, actual):
+    wanted = expected.read_text() if expected.exists() else ""
+    lines = difflib.unified_diff(
+        wanted.splitlines(), actual.splitlines(), "expected", "actual", lineterm=""
+    )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _command():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--accept", action="store_true", help="take the output as expected")
+    parser.add_argument("names", nargs="*", help="tests to run; all by default")
+    arguments = parser.parse_args()
+    pg = postgres.default()
+    extension.install(pg)
+    say(f"SQL tests on PostgreSQL {pg.major}")
+    return run(pg, arguments.names, arguments.accept) > 0
+
+
+if __name__ == "__main__":
+    main(_command)

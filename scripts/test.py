@@ -1,0 +1,101 @@
+"""All tests: the core by itself, then the extension inside real servers.
+
+    python3 -m scripts.test [core] [loom] [regress] [cluster]     # all by default
+
+The server is that of `PG_CONFIG` where it is set; else there are two: the embedded one, and
+one compiled with assertions, for which the extension is built with its own assertions too.
+"""
+
+import argparse
+import os
+import subprocess
+import time
+from functools import partial
+
+from scripts import extension, postgres, pypi, regress
+from scripts.host import ROOT, main, run, say
+
+CORE = ROOT / "crates/chronomind-core"
+CORE_TESTS = ["cargo", "test", "-p", CORE.name]
+# Server and cargo profile.
+DEFAULT_SERVERS = {"embedded-16": "release", "17-cassert": "checked"}
+
+
+def core():
+    """The core's tests, with its debug assertions and then as it ships."""
+    run(*CORE_TESTS, cwd=ROOT)
+    run(*CORE_TESTS, "--release", cwd=ROOT)
+
+
+def loom():
+    """The core's concurrency models, every interleaving of them, on loom's atomics."""
+    environment = {**os.environ, "RUSTFLAGS": "--cfg loom"}
+    # A directory apart: flags that differ would rebuild everything in the common one.
+    target = ["--target-dir", extension.target_dir() / "loom"]
+    run(*CORE_TESTS, "--release", "--test", "loom*", *target, cwd=ROOT, env=environment)
+
+
+def sql(pg):
+    """The SQL tests on one server."""
+    if regress.run(pg):
+        raise subprocess.CalledProcessError(1, ["regress"])
+
+
+def cluster(pg):
+    """The tests that start, crash and restart servers, and use several connections at once."""
+    python = pypi.venv_python(ROOT / "tests/requirements.txt")
+    environment = {**os.environ, "PG_CONFIG": str(pg.path)}
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/cluster"]
+    run(*command, cwd=ROOT, env=environment)
+
+
+def _servers():
+    """Pairs of a server and the profile to build the extension with for it."""
+    if os.environ.get("PG_CONFIG"):
+        return [(postgres.default(), "release")]
+    return [(postgres.provision(name), profile) for name, profile in DEFAULT_SERVERS.items()]
+
+
+def _steps(chosen):
+    """What to run, in order: pairs of a title and a function without arguments."""
+    for name, suite in CORE_SUITES.items():
+        if name in chosen:
+            yield name, suite
+    if not chosen.intersection(SERVER_SUITES):
+        return
+    for pg, profile in _servers():
+        extension.install(pg, profile)
+        for name, suite in SERVER_SUITES.items():
+            if name in chosen:
+                yield f"{name} on PostgreSQL {pg.major}", partial(suite, pg)
+
+
+CORE_SUITES = {"core": core, "loom": loom}
+SERVER_SUITES = {"regress": sql, "cluster": cluster}
+
+
+def _command():
+    everything = [*CORE_SUITES, *SERVER_SUITES]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(everything))
+    chosen = set(parser.parse_args().suites or everything)
+    if unknown := chosen.difference(everything):
+        parser.error(f"no such suite: {', '.join(unknown)}")
+    failed = []
+    for title, step in _steps(chosen):
+        say(title)
+        started = time.monotonic()
+        try:
+            step()
+            verdict = "ok"
+        except subprocess.CalledProcessError:
+            failed.append(title)
+            verdict = "FAILED"
+        say(f"{title}: {verdict}, {time.monotonic() - started:.0f} s")
+    if failed:
+        say(f"failed: {', '.join(failed)}")
+    return len(failed) > 0
+
+
+if __name__ == "__main__":
+    main(_command)

@@ -1,0 +1,20 @@
+"""Servers for the tests: each starts its own, on the PostgreSQL that `PG_CONFIG` names."""
+
+import pytest
+
+from scripts import postgres
+from scripts.cluster import Cluster
+
+
+@pytest.fixture(scope="session")
+def pg():
+    """The PostgreSQL under test, with the extension of this checkout installed."""
+    return postgres.default()
+
+
+@pytest.fixture
+def cluster(pg):
+    """A fresh running server with the extension created in its database `postgres`."""
+    with Cluster(pg) as running:
+        running.psql("CREATE EXTENSION chronomind CASCADE")
+        yield running
