@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from scripts.host import SetupError, as_server_user, give_to_server_user, run
+from scripts.host import SetupError, as_server_user, give_to_server_user, say, server_account
 
 START_TIMEOUT = 120  # seconds; recovery after a crash is part of it
 USER = "postgres"
@@ -37,9 +37,9 @@ def _die_with_parent():
 class Cluster:
     """A server on a data directory of its own; a context manager that starts and stops it.
 
-    `settings` are postgresql.conf entries by name, set when the data directory is made. With
-    `directory`, data is kept there and found again by the next run; without, the server lives
-    in a temporary directory that goes with it. `preload=False` leaves chronomind out.
+    `settings` are server settings by name; a change to them takes effect at the next start.
+    With `directory`, data is kept there and found again by the next run; without, the server
+    lives in a temporary directory that goes with it. `preload=False` leaves chronomind out.
     """
 
     def __init__(self, pg, settings=None, directory=None, preload=True):
@@ -61,6 +61,7 @@ class Cluster:
         self.directory.mkdir(parents=True, exist_ok=True)
         give_to_server_user(self.directory)
         try:
+            self._check_access()
             self.start()
         except BaseException:
             self._leave(failed=True)
@@ -70,13 +71,19 @@ class Cluster:
     def __exit__(self, kind, *_):
         self._leave(failed=kind is not None and issubclass(kind, Exception))
 
+    def _check_access(self):
+        """Says so if the server's user cannot run the server, as when it lies in root's home."""
+        server = str(self.pg.bin / "postgres")
+        if subprocess.run(["test", "-x", server], **as_server_user()).returncode != 0:
+            raise SetupError(f"{server} cannot be run by the user `{server_account().pw_name}`")
+
     def _leave(self, failed):
         self.stop()
         if self._temporary:
             if failed and self.log.exists():
                 kept = self.directory.with_suffix(".log")
                 shutil.copyfile(self.log, kept)
-                print(f"server log kept: {kept}", flush=True)
+                say(f"the server's log: {kept}")
             shutil.rmtree(self.directory, ignore_errors=True)
 
     @property
@@ -94,6 +101,8 @@ class Cluster:
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
         command = [self.pg.bin / "postgres", "-D", self.data, "-k", self.directory]
+        for name, value in self.settings.items():
+            command += ["-c", f"{name}={value}"]
         with open(self.log, "a") as log:
             give_to_server_user(self.log)
             self._server = subprocess.Popen(
@@ -129,9 +138,6 @@ class Cluster:
         )
         if result.returncode != 0:
             raise SetupError(f"initdb failed:\n{result.stdout}")
-        with open(self.data / "postgresql.conf", "a") as configuration:
-            for name, value in self.settings.items():
-                configuration.write(f"{name} = '{value}'\n")
 
     def stop(self):
         """Stops the server cleanly, with a checkpoint; does nothing if it is not running."""

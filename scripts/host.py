@@ -19,7 +19,7 @@ IS_ROOT = os.geteuid() == 0
 
 # A server must not inherit a client's connection settings, nor print Rust backtraces in the
 # DETAIL of every error.
-_NOT_INHERITED = ("RUST_BACKTRACE", "RUST_LIB_BACKTRACE", "CARGO_TARGET_DIR")
+_NOT_INHERITED = ("RUST_BACKTRACE", "RUST_LIB_BACKTRACE")
 
 
 class SetupError(Exception):
@@ -63,6 +63,7 @@ def cached(name, make):
         if not entry.exists():
             partial = entry.with_name(f"{name}.partial")
             shutil.rmtree(partial, ignore_errors=True)
+            os.umask(0o022)  # the server's user reads what root put there
             partial.mkdir()
             make(partial)
             partial.rename(entry)

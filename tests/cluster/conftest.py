@@ -18,3 +18,13 @@ def cluster(pg):
     with Cluster(pg) as running:
         running.psql("CREATE EXTENSION chronomind CASCADE")
         yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Adds the end of the server's log to the report of a test that failed."""
+    report = yield
+    server = item.funcargs.get("cluster")
+    if report.failed and server is not None and server.log.exists():
+        report.sections.append(("server log", server.log_tail(60)))
+    return report

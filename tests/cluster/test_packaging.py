@@ -3,6 +3,7 @@
 import os
 import subprocess
 
+from scripts.cluster import Cluster
 from scripts.host import ROOT
 
 
@@ -18,8 +19,6 @@ def test_build_script_stages_all_files_of_the_extension(pg, tmp_path):
 
 
 def test_init_script_runs(pg):
-    from scripts.cluster import Cluster
-
     with Cluster(pg) as cluster:
         cluster.psql((ROOT / "docker/init/10-chronomind.sql").read_text())
         assert cluster.value("SELECT count(*) FROM memories") == "3"
