@@ -4,6 +4,7 @@
 pub mod arena;
 pub mod error;
 mod primitive;
+pub mod record;
 pub mod score;
 
 pub use error::{Error, Interrupt, Result};

@@ -1,0 +1,330 @@
+//! The meta record on block 0: what an index is, and where its segments lie.
+//!
+//! It begins with a mark and a version of its own; the record after them is in postcard's form
+//! (variable-length numbers, fields in order), read by the version that it names.
+
+use serde::{Deserialize, Serialize};
+
+use super::layout::Layout;
+use super::page::{Damage, Kind};
+use super::{NO_BLOCK, NO_NODE, u32_at};
+
+/// `CHRO` in ASCII.
+const MARK: u32 = 0x4348_524f;
+/// The version of the format that this program writes, and the only one yet.
+const VERSION: u32 = 1;
+/// Bytes before the record.
+const HEAD: usize = 8;
+
+/// A run of pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extent {
+    /// First block.
+    pub first: u32,
+    /// Number of blocks.
+    pub pages: u32,
+}
+
+/// Where the pages of an appended segment lie: the run that the build wrote, pages `0..` of the
+/// segment, then single pages, each of which names the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// The pages that the build wrote.
+    pub run: Extent,
+    /// Block of the last page, or [`NO_BLOCK`] before the first.
+    pub tail: u32,
+}
+
+impl Chain {
+    /// A segment without pages.
+    pub const EMPTY: Chain = Chain {
+        run: Extent {
+            first: NO_BLOCK,
+            pages: 0,
+        },
+        tail: NO_BLOCK,
+    };
+}
+
+/// What `CREATE INDEX` settled, for the life of the index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definition {
+    /// Drawn at random when the index is made: tells it from another that had the same file name.
+    pub incarnation: u64,
+    /// Code of the distance.
+    pub metric: u8,
+    /// Code of the vector's element type.
+    pub element: u8,
+    /// Elements of a vector.
+    pub dimensions: u32,
+    /// Bytes of a vector.
+    pub vector_bytes: u32,
+    /// Links a node and layer; twice that on layer 0.
+    pub m: u16,
+    /// Candidates considered when a node is linked.
+    pub ef_construction: u16,
+    /// Type OID of each attribute.
+    pub attributes: Vec<u32>,
+}
+
+/// The meta record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// What the index is.
+    pub definition: Definition,
+    /// The vector segment.
+    pub vectors: Chain,
+    /// The posting segment.
+    pub postings: Chain,
+    /// The link segment: its pages in order.
+    pub links: Vec<Extent>,
+    /// The upper link segment: its pages in order.
+    pub upper: Vec<Extent>,
+    /// Nodes below this have their neighbours in the link segments.
+    pub linked_nodes: u32,
+    /// Where searches began when the links were written, or [`NO_NODE`].
+    pub entry_point: u32,
+}
+
+impl Meta {
+    /// The meta record of an index without pages.
+    pub fn new(definition: Definition) -> Meta {
+        Meta {
+            definition,
+            vectors: Chain::EMPTY,
+            postings: Chain::EMPTY,
+            links: Vec::new(),
+            upper: Vec::new(),
+            linked_nodes: 0,
+            entry_point: NO_NODE,
+        }
+    }
+
+    /// The sizes of the records.
+    pub fn layout(&self) -> Result<Layout, Damage> {
+        Layout::new(
+            self.definition.vector_bytes as usize,
+            self.definition.attributes.len(),
+            usize::from(self.definition.m),
+        )
+        .ok_or(Damage::Meta("the meta record has sizes out of range"))
+    }
+
+    /// The pages of a link segment, in order.
+    pub fn extents(&self, kind: Kind) -> &[Extent] {
+        match kind {
+            Kind::Links => &self.links,
+            Kind::Upper => &self.upper,
+            Kind::Meta | Kind::Vectors | Kind::Postings => &[],
+        }
+    }
+
+    /// The same, to add to. `None` for a segment that is no link segment.
+    pub fn extents_mut(&mut self, kind: Kind) -> Option<&mut Vec<Extent>> {
+        match kind {
+            Kind::Links => Some(&mut self.links),
+            Kind::Upper => Some(&mut self.upper),
+            Kind::Meta | Kind::Vectors | Kind::Postings => None,
+        }
+    }
+
+    /// Where the pages of an appended segment lie. `None` for a segment that is not appended to.
+    pub fn chain_mut(&mut self, kind: Kind) -> Option<&mut Chain> {
+        match kind {
+            Kind::Vectors => Some(&mut self.vectors),
+            Kind::Postings => Some(&mut self.postings),
+            Kind::Meta | Kind::Links | Kind::Upper => None,
+        }
+    }
+
+    /// Writes the record into a page's payload and returns its length. Fails when it is too long.
+    pub fn encode(&self, payload: &mut [u8]) -> Result<usize, Damage> {
+        let too_long = Damage::Meta("the meta record does not fit its page");
+        let (head, body) = payload.split_at_mut_checked(HEAD).ok_or(too_long.clone())?;
+        head[..4].copy_from_slice(&MARK.to_ne_bytes());
+        head[4..].copy_from_slice(&VERSION.to_ne_bytes());
+        let used = postcard::to_slice(self, body).map_err(|_| too_long)?.len();
+        Ok(HEAD + used)
+    }
+
+    /// Reads the record from a page's payload.
+    pub fn decode(payload: &[u8]) -> Result<Meta, Damage> {
+        let (head, body) = payload
+            .split_at_checked(HEAD)
+            .ok_or(Damage::Meta("the meta record is missing"))?;
+        if u32_at(head, 0) != MARK {
+            return Err(Damage::Meta("the meta record is missing"));
+        }
+        if u32_at(head, 4) != VERSION {
+            return Err(Damage::Meta(
+                "the meta record is of a version that this program does not know",
+            ));
+        }
+        let meta: Meta = postcard::from_bytes(body)
+            .map_err(|_| Damage::Meta("the meta record cannot be decoded"))?;
+        meta.layout().map(|_| meta)
+    }
+}
+
+/// The number of pages in a segment.
+pub fn page_count(extents: &[Extent]) -> u32 {
+    extents
+        .iter()
+        .fold(0, |sum, extent| extent.pages.saturating_add(sum))
+}
+
+/// The number in its segment of the page on `block`; `None` where the segment does not have it.
+pub fn find_page(extents: &[Extent], block: u32) -> Option<u32> {
+    let mut before = 0u32;
+    for extent in extents {
+        if let Some(offset) = block.checked_sub(extent.first)
+            && offset < extent.pages
+        {
+            return before.checked_add(offset);
+        }
+        before = before.checked_add(extent.pages)?;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::PAYLOAD;
+    use proptest::prelude::*;
+
+    fn definition() -> Definition {
+        Definition {
+            incarnation: 0x0102_0304_0506_0708,
+            metric: 2,
+            element: 0,
+            dimensions: 384,
+            vector_bytes: 1536,
+            m: 16,
+            ef_construction: 64,
+            attributes: vec![1184, 700],
+        }
+    }
+
+    fn extents(most: usize) -> impl Strategy<Value = Vec<Extent>> {
+        proptest::collection::vec(
+            (any::<u32>(), any::<u32>()).prop_map(|(first, pages)| Extent { first, pages }),
+            0..most,
+        )
+    }
+
+    #[test]
+    fn bytes_of_version_1() {
+        // What version 1 wrote must be readable for ever: these bytes are not to be changed.
+        let meta = Meta {
+            links: vec![Extent {
+                first: 900,
+                pages: 12,
+            }],
+            linked_nodes: 700,
+            entry_point: 5,
+            vectors: Chain {
+                run: Extent {
+                    first: 1,
+                    pages: 300,
+                },
+                tail: 1000,
+            },
+            ..Meta::new(definition())
+        };
+        let mut payload = [0; PAYLOAD];
+        let length = meta.encode(&mut payload).unwrap();
+        let expected: &[u8] = &[
+            136, 142, 152, 168, 192, 224, 128, 129, 1, 2, 0, 128, 3, 128, 12, 16, 64, 2, 160, 9,
+            188, 5, 1, 172, 2, 232, 7, 255, 255, 255, 255, 15, 0, 255, 255, 255, 255, 15, 1, 132,
+            7, 12, 0, 188, 5, 5,
+        ];
+        assert_eq!(&payload[HEAD..length], expected);
+        assert_eq!(Meta::decode(&payload[..length]), Ok(meta));
+    }
+
+    #[test]
+    fn what_is_not_the_record_is_told() {
+        let mut payload = [0; PAYLOAD];
+        assert!(matches!(Meta::decode(&payload), Err(Damage::Meta(_))));
+        let length = Meta::new(definition()).encode(&mut payload).unwrap();
+        assert!(matches!(
+            Meta::decode(&payload[..length - 1]),
+            Err(Damage::Meta(_))
+        ));
+        payload[4] += 1;
+        assert!(
+            matches!(Meta::decode(&payload), Err(Damage::Meta(what)) if what.contains("version"))
+        );
+    }
+
+    #[test]
+    fn sizes_out_of_range_are_damage() {
+        let mut payload = [0; PAYLOAD];
+        let length = Meta::new(Definition {
+            m: 0,
+            ..definition()
+        })
+        .encode(&mut payload)
+        .unwrap();
+        assert!(matches!(
+            Meta::decode(&payload[..length]),
+            Err(Damage::Meta(_))
+        ));
+    }
+
+    #[test]
+    fn pages_are_found_in_their_extents() {
+        let extents = [
+            Extent {
+                first: 10,
+                pages: 3,
+            },
+            Extent {
+                first: 40,
+                pages: 2,
+            },
+        ];
+        assert_eq!(page_count(&extents), 5);
+        assert_eq!(find_page(&extents, 12), Some(2));
+        assert_eq!(find_page(&extents, 13), None);
+        assert_eq!(find_page(&extents, 41), Some(4));
+        assert_eq!(find_page(&extents, 9), None);
+    }
+
+    proptest! {
+        #[test]
+        fn meta_records_come_back(
+            incarnation: u64,
+            dimensions: u32,
+            vector_bytes in 1..64_000u32,
+            m in 1..=100u16,
+            attributes in proptest::collection::vec(any::<u32>(), 0..=31),
+            links in extents(100),
+            upper in extents(100),
+            tail: u32,
+            linked_nodes: u32,
+        ) {
+            let meta = Meta {
+                links,
+                upper,
+                linked_nodes,
+                postings: Chain { tail, ..Chain::EMPTY },
+                ..Meta::new(Definition { incarnation, dimensions, vector_bytes, m, attributes, ..definition() })
+            };
+            let mut payload = [0; PAYLOAD];
+            let length = meta.encode(&mut payload).unwrap();
+            prop_assert_eq!(Meta::decode(&payload[..length]), Ok(meta));
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Meta::decode(&bytes);
+            let mut marked = [MARK.to_ne_bytes(), VERSION.to_ne_bytes()].concat();
+            marked.extend(bytes);
+            if let Ok(meta) = Meta::decode(&marked) {
+                let _ = (page_count(&meta.links), find_page(&meta.upper, 7));
+            }
+        }
+    }
+}
