@@ -3,6 +3,8 @@
 #[cfg(not(loom))]
 pub mod arena;
 pub mod error;
+#[cfg(not(loom))]
+pub mod postings;
 mod primitive;
 pub mod record;
 pub mod score;

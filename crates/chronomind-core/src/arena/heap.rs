@@ -3,7 +3,10 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
+use super::records::RecordsHeader;
 use super::region::Region;
+use super::words::WordRecords;
+use crate::error::Result;
 
 /// Owns a region; everything that lives in it borrows this.
 pub struct HeapRegion {
@@ -39,6 +42,19 @@ impl HeapRegion {
             Some(region) => region,
             None => unreachable!("`new` laid the region out"),
         }
+    }
+
+    /// A new array of records of `words` words.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn words(&self, words: usize) -> Result<WordRecords<'_>> {
+        let region = self.region();
+        let root = region.claim(1)?;
+        // SAFETY: zeroed, claimed just now and never released; zeros are an empty array.
+        let header: &RecordsHeader = unsafe { region.at(root.first, 0) };
+        // SAFETY: nobody else knows the header.
+        Ok(unsafe { WordRecords::new(region, header, words) })
     }
 }
 

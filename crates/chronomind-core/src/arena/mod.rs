@@ -13,7 +13,9 @@
 mod heap;
 mod records;
 mod region;
+mod words;
 
 pub use heap::HeapRegion;
 pub use records::{RecordShape, Records, RecordsHeader};
 pub use region::{EXTENT_UNITS, Extent, Region, UNIT, Zeroable};
+pub use words::WordRecords;

@@ -1,0 +1,175 @@
+//! Sixty-four postings, laid out by column.
+//!
+//! | words | what |
+//! |---|---|
+//! | 0 | claimed: somebody writes, or has written, the posting |
+//! | 1 | ready: the posting is complete and may be read |
+//! | 2 | dead: its row is gone |
+//! | 3 | of those without a node: the row has a vector, but one without a distance |
+//! | 4.. | for each attribute, which rows have NULL |
+//! | then, on a cache line, 64 | links: node id above, next posting of the node (id + 1) below |
+//! | 64 | tids |
+//! | 64 for each attribute | keys |
+//!
+//! A mask word has one bit a posting, so that a set of postings is one `u64` and the masks of
+//! several questions are joined with `&`. A posting's words are plain stores of the one who claimed
+//! it; its bit in `ready` publishes them.
+
+use super::Place;
+use crate::primitive::{AtomicU64, Ordering};
+use crate::score::Row;
+
+/// Postings in a block.
+pub const BLOCK: usize = 64;
+
+const CLAIMED: usize = 0;
+const READY: usize = 1;
+const DEAD: usize = 2;
+const NO_DISTANCE: usize = 3;
+const NULLS: usize = 4;
+
+/// Node id of a posting that has no place in the graph.
+const NO_NODE: u32 = u32::MAX;
+
+/// Words of a block with that many attributes.
+pub(super) const fn words(attributes: usize) -> usize {
+    links_at(attributes) + BLOCK * (2 + attributes)
+}
+
+const fn links_at(attributes: usize) -> usize {
+    (NULLS + attributes).next_multiple_of(8)
+}
+
+/// A view of a block.
+#[derive(Clone, Copy)]
+pub struct Block<'r> {
+    words: &'r [AtomicU64],
+    attributes: usize,
+}
+
+impl<'r> Block<'r> {
+    pub(super) fn new(words: &'r [AtomicU64], attributes: usize) -> Block<'r> {
+        Block { words, attributes }
+    }
+
+    /// The postings that may be read, dead or alive.
+    pub fn ready(&self) -> u64 {
+        // Acquire: pairs with the Release in `publish`; the columns must not be read before.
+        self.words[READY].load(Ordering::Acquire)
+    }
+
+    /// The postings that may be read and whose rows are not gone.
+    pub fn live(&self) -> u64 {
+        // Relaxed: vacuum marks a posting long before anything that it refers to is reused, and
+        // what orders the two is the grace period in between.
+        self.ready() & !self.words[DEAD].load(Ordering::Relaxed)
+    }
+
+    /// The node of a ready posting.
+    pub fn node(&self, slot: usize) -> Option<u32> {
+        let node = (self.link(slot).load(Ordering::Relaxed) >> 32) as u32;
+        (node != NO_NODE).then_some(node)
+    }
+
+    /// The ready posting that follows in the chain of the node: id + 1, or 0.
+    pub(super) fn next(&self, slot: usize) -> u32 {
+        self.link(slot).load(Ordering::Relaxed) as u32
+    }
+
+    /// Those postings without a node whose rows have a vector nonetheless, one without a distance.
+    pub fn no_distance(&self) -> u64 {
+        self.words[NO_DISTANCE].load(Ordering::Relaxed)
+    }
+
+    /// The tid of a ready posting.
+    pub fn tid(&self, slot: usize) -> u64 {
+        self.tid_cell(slot).load(Ordering::Relaxed)
+    }
+
+    /// The rows that have NULL in an attribute.
+    pub fn nulls(&self, attribute: usize) -> u64 {
+        self.words[NULLS + attribute].load(Ordering::Relaxed)
+    }
+
+    /// The key of an attribute of a ready posting, 0 for NULL.
+    #[inline]
+    pub fn key(&self, attribute: usize, slot: usize) -> u64 {
+        self.column(attribute)[slot].load(Ordering::Relaxed)
+    }
+
+    /// Fills `keys` with those attributes of a ready posting that `wanted` has bits for, and returns
+    /// its null mask over the same attributes.
+    #[inline]
+    pub fn row<'k>(&self, slot: usize, wanted: u32, keys: &'k mut [u64]) -> Row<'k> {
+        let mut nulls = 0;
+        for attribute in super::bits(u64::from(wanted)) {
+            keys[attribute] = self.key(attribute, slot);
+            nulls |= ((self.nulls(attribute) >> slot & 1) as u32) << attribute;
+        }
+        Row { keys, nulls }
+    }
+
+    /// The keys of an attribute; those of postings that are not ready are without meaning.
+    pub(super) fn column(&self, attribute: usize) -> &'r [AtomicU64] {
+        let start = links_at(self.attributes) + BLOCK * (2 + attribute);
+        &self.words[start..start + BLOCK]
+    }
+
+    /// Makes the posting this caller's to write. False when it is somebody's already.
+    pub(super) fn claim(&self, slot: usize) -> bool {
+        // Relaxed: the bit only decides who writes.
+        self.words[CLAIMED].fetch_or(1 << slot, Ordering::Relaxed) & 1 << slot == 0
+    }
+
+    /// Writes a claimed posting's columns.
+    pub(super) fn write(&self, slot: usize, tid: u64, place: &Place<'_>, row: &Row<'_>) {
+        // Relaxed, all of it: `publish` releases these stores.
+        let bit = 1 << slot;
+        let node = match place {
+            Place::Node { node, .. } => *node,
+            Place::NullVector => NO_NODE,
+            Place::NoDistance => {
+                self.words[NO_DISTANCE].fetch_or(bit, Ordering::Relaxed);
+                NO_NODE
+            }
+        };
+        self.link(slot)
+            .store(u64::from(node) << 32, Ordering::Relaxed);
+        self.tid_cell(slot).store(tid, Ordering::Relaxed);
+        for attribute in 0..self.attributes {
+            match row.key(attribute) {
+                Some(key) => self.column(attribute)[slot].store(key, Ordering::Relaxed),
+                None => {
+                    self.words[NULLS + attribute].fetch_or(bit, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Sets what follows a posting that is not in its node's chain yet.
+    pub(super) fn set_next(&self, slot: usize, node: u32, next: u32) {
+        // Relaxed: the compare-and-swap that puts the posting into the chain releases it.
+        self.link(slot)
+            .store(u64::from(node) << 32 | u64::from(next), Ordering::Relaxed);
+    }
+
+    /// Lets readers see a posting.
+    pub(super) fn publish(&self, slot: usize) {
+        // Release: pairs with the Acquire in `ready`.
+        self.words[READY].fetch_or(1 << slot, Ordering::Release);
+    }
+
+    /// Marks a posting's row as gone. False when it was marked before.
+    pub(super) fn mark_dead(&self, slot: usize) -> bool {
+        // Relaxed: see `live`.
+        self.words[DEAD].fetch_or(1 << slot, Ordering::Relaxed) & 1 << slot == 0
+    }
+
+    fn link(&self, slot: usize) -> &'r AtomicU64 {
+        &self.words[links_at(self.attributes) + slot]
+    }
+
+    fn tid_cell(&self, slot: usize) -> &'r AtomicU64 {
+        &self.words[links_at(self.attributes) + BLOCK + slot]
+    }
+}

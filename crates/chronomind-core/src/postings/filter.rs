@@ -1,0 +1,177 @@
+//! Conditions on attributes, evaluated inside the search.
+//!
+//! A filter is a conjunction. It answers two questions: may a zone hold a row that matches (else
+//! the zone is never visited), and which of a block's postings do.
+
+use std::ops::Bound;
+
+use super::Block;
+use crate::score::{Bounds, Row};
+
+/// What an attribute must be. NULL passes none but [`Test::Null`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Test {
+    /// A key from the first to the second, both included; nothing where the first is the greater.
+    Within(u64, u64),
+    /// One of these keys.
+    OneOf(Keys),
+    /// NULL.
+    Null,
+    /// Anything but NULL.
+    NotNull,
+}
+
+/// A set of keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys(Box<[u64]>);
+
+impl FromIterator<u64> for Keys {
+    fn from_iter<I: IntoIterator<Item = u64>>(keys: I) -> Keys {
+        let mut keys: Vec<u64> = keys.into_iter().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        Keys(keys.into_boxed_slice())
+    }
+}
+
+impl Keys {
+    fn contains(&self, key: u64) -> bool {
+        self.0.binary_search(&key).is_ok()
+    }
+
+    fn meets(&self, low: u64, high: u64) -> bool {
+        let first = self.0.partition_point(|&key| key < low);
+        self.0.get(first).is_some_and(|&key| key <= high)
+    }
+}
+
+impl Test {
+    /// A range with open, closed or missing ends.
+    pub fn range(low: Bound<u64>, high: Bound<u64>) -> Test {
+        let low = match low {
+            Bound::Unbounded => Some(0),
+            Bound::Included(key) => Some(key),
+            Bound::Excluded(key) => key.checked_add(1),
+        };
+        let high = match high {
+            Bound::Unbounded => Some(u64::MAX),
+            Bound::Included(key) => Some(key),
+            Bound::Excluded(key) => key.checked_sub(1),
+        };
+        match (low, high) {
+            (Some(low), Some(high)) => Test::Within(low, high),
+            _ => Test::Within(1, 0),
+        }
+    }
+
+    /// Equality.
+    pub fn equal(key: u64) -> Test {
+        Test::Within(key, key)
+    }
+}
+
+/// A test of one attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// Ordinal of the attribute.
+    pub attribute: usize,
+    /// What it must be.
+    pub test: Test,
+}
+
+/// A conjunction of conditions. An empty one lets every row pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    conditions: Vec<Condition>,
+    attributes: u32,
+}
+
+impl FromIterator<Condition> for Filter {
+    fn from_iter<I: IntoIterator<Item = Condition>>(conditions: I) -> Filter {
+        let conditions: Vec<Condition> = conditions.into_iter().collect();
+        let attributes = conditions
+            .iter()
+            .fold(0, |mask, one| mask | 1 << one.attribute);
+        Filter {
+            conditions,
+            attributes,
+        }
+    }
+}
+
+impl Filter {
+    /// True when every row passes.
+    pub fn is_empty(&self) -> bool {
+        self.conditions.is_empty()
+    }
+
+    /// The attributes that are looked at, a bit each.
+    pub fn attributes(&self) -> u32 {
+        self.attributes
+    }
+
+    /// False when no row inside the box can pass.
+    pub fn may_match(&self, zone: &Bounds) -> bool {
+        self.conditions.iter().all(|condition| {
+            let keys = zone.keys(condition.attribute);
+            match &condition.test {
+                Test::Within(low, high) => {
+                    keys.is_some_and(|(least, most)| *low.max(&least) <= *high.min(&most))
+                }
+                Test::OneOf(set) => keys.is_some_and(|(least, most)| set.meets(least, most)),
+                Test::Null => zone.has_null(condition.attribute),
+                Test::NotNull => keys.is_some(),
+            }
+        })
+    }
+
+    /// True when the row passes.
+    pub fn matches_row(&self, row: &Row) -> bool {
+        self.conditions.iter().all(|condition| {
+            let key = row.key(condition.attribute);
+            match &condition.test {
+                Test::Within(low, high) => key.is_some_and(|key| (*low..=*high).contains(&key)),
+                Test::OneOf(set) => key.is_some_and(|key| set.contains(key)),
+                Test::Null => key.is_none(),
+                Test::NotNull => key.is_some(),
+            }
+        })
+    }
+
+    /// Those of some ready postings of a block that pass.
+    pub fn matches(&self, block: &Block<'_>, among: u64) -> u64 {
+        self.conditions.iter().fold(among, |among, condition| {
+            if among == 0 {
+                return 0;
+            }
+            let nulls = block.nulls(condition.attribute);
+            let passes = |test: &dyn Fn(u64) -> bool| {
+                let some = among & !nulls;
+                super::bits(some).fold(0, |passed, slot| {
+                    passed | u64::from(test(block.key(condition.attribute, slot))) << slot
+                })
+            };
+            match &condition.test {
+                Test::Within(low, high) => {
+                    among & !nulls & within(block, condition.attribute, *low, *high)
+                }
+                Test::OneOf(set) => passes(&|key| set.contains(key)),
+                Test::Null => among & nulls,
+                Test::NotNull => among & !nulls,
+            }
+        })
+    }
+}
+
+/// The slots of a block whose key lies in a range; without a branch, over the whole column.
+fn within(block: &Block<'_>, attribute: usize, low: u64, high: u64) -> u64 {
+    let Some(width) = high.checked_sub(low) else {
+        return 0;
+    };
+    let column = block.column(attribute).iter().enumerate();
+    column.fold(0, |passed, (slot, cell)| {
+        // Relaxed: a key that is not published yet yields a bit that the caller's mask drops.
+        let key = cell.load(crate::primitive::Ordering::Relaxed);
+        passed | u64::from(key.wrapping_sub(low) <= width) << slot
+    })
+}
