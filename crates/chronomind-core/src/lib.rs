@@ -2,6 +2,7 @@
 
 #[cfg(not(loom))]
 pub mod arena;
+pub mod distance;
 pub mod error;
 #[cfg(not(loom))]
 pub mod postings;

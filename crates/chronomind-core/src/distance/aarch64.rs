@@ -1,0 +1,76 @@
+//! Registers of AArch64: NEON, which is part of the architecture, so that nothing is detected.
+#![allow(unsafe_code)]
+
+use std::arch::aarch64::*;
+
+use super::kernel::{Four, InstructionSet, One};
+use super::simd::{Lanes, Measure, Stored, measure};
+
+/// Four lanes.
+#[derive(Clone, Copy)]
+pub(super) struct Neon(float32x4_t);
+
+impl InstructionSet for Neon {
+    const NAME: &'static str = "neon";
+
+    fn functions<M: Measure, S: Stored>() -> (One, Four) {
+        (one::<M, S>, four::<M, S>)
+    }
+}
+
+fn one<M: Measure, S: Stored>(query: &[f32], vector: &[u8]) -> f32 {
+    // SAFETY: NEON is part of the architecture.
+    unsafe { measure::<Neon, M, S, 1, 8>(query, [vector])[0] }
+}
+
+fn four<M: Measure, S: Stored>(query: &[f32], vectors: [&[u8]; 4]) -> [f32; 4] {
+    // SAFETY: NEON is part of the architecture.
+    unsafe { measure::<Neon, M, S, 4, 4>(query, vectors) }
+}
+
+// SAFETY of every block below: NEON is part of the architecture, and what is loaded is readable, as
+// the callers promise by the trait's contract.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Lanes for Neon {
+    const LANES: usize = 4;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        unsafe { Self(vdupq_n_f32(0.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f32(from: *const u8) -> Self {
+        unsafe { Self(vreinterpretq_f32_u8(vld1q_u8(from))) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u8) -> Self {
+        unsafe { Self(vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(from)))) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        unsafe { Self(vaddq_f32(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        unsafe { Self(vsubq_f32(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn abs(self) -> Self {
+        unsafe { Self(vabsq_f32(self.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
+        unsafe { Self(vfmaq_f32(term.0, self.0, factor.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        unsafe { vaddvq_f32(self.0) }
+    }
+}

@@ -1,0 +1,173 @@
+//! Registers of x86-64: AVX-512 and AVX2, chosen at run time.
+//!
+//! Written in intrinsics because they are what the loop needs to stay bound by loads alone.
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::*;
+
+use super::kernel::{Four, InstructionSet, One};
+use super::simd::{Lanes, Measure, Stored, measure};
+
+/// Sixteen lanes.
+#[derive(Clone, Copy)]
+pub(super) struct Avx512(__m512);
+
+impl Avx512 {
+    /// Whether this machine has the instructions.
+    pub(super) fn available() -> bool {
+        is_x86_feature_detected!("avx512f")
+    }
+}
+
+impl InstructionSet for Avx512 {
+    const NAME: &'static str = "avx512";
+
+    fn functions<M: Measure, S: Stored>() -> (One, Four) {
+        (one_avx512::<M, S>, four_avx512::<M, S>)
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+fn one_avx512<M: Measure, S: Stored>(query: &[f32], vector: &[u8]) -> f32 {
+    // SAFETY: this function is compiled for the instructions of `Avx512`.
+    unsafe { measure::<Avx512, M, S, 1, 4>(query, [vector])[0] }
+}
+
+#[target_feature(enable = "avx512f")]
+fn four_avx512<M: Measure, S: Stored>(query: &[f32], vectors: [&[u8]; 4]) -> [f32; 4] {
+    // SAFETY: this function is compiled for the instructions of `Avx512`.
+    unsafe { measure::<Avx512, M, S, 4, 2>(query, vectors) }
+}
+
+// SAFETY of every block below: the machine has the instructions and what is loaded is readable, as
+// the callers promise by the trait's contract.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Lanes for Avx512 {
+    const LANES: usize = 16;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        unsafe { Self(_mm512_setzero_ps()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f32(from: *const u8) -> Self {
+        unsafe { Self(_mm512_loadu_ps(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u8) -> Self {
+        unsafe { Self(_mm512_cvtph_ps(_mm256_loadu_si256(from.cast()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        unsafe { Self(_mm512_add_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        unsafe { Self(_mm512_sub_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn abs(self) -> Self {
+        unsafe { Self(_mm512_abs_ps(self.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
+        unsafe { Self(_mm512_fmadd_ps(self.0, factor.0, term.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        unsafe { _mm512_reduce_add_ps(self.0) }
+    }
+}
+
+/// Eight lanes, with fused multiply-add and F16C, which every machine with AVX2 has in practice.
+#[derive(Clone, Copy)]
+pub(super) struct Avx2(__m256);
+
+impl Avx2 {
+    /// Whether this machine has the instructions.
+    pub(super) fn available() -> bool {
+        is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c")
+    }
+}
+
+impl InstructionSet for Avx2 {
+    const NAME: &'static str = "avx2";
+
+    fn functions<M: Measure, S: Stored>() -> (One, Four) {
+        (one_avx2::<M, S>, four_avx2::<M, S>)
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn one_avx2<M: Measure, S: Stored>(query: &[f32], vector: &[u8]) -> f32 {
+    // SAFETY: this function is compiled for the instructions of `Avx2`.
+    unsafe { measure::<Avx2, M, S, 1, 4>(query, [vector])[0] }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn four_avx2<M: Measure, S: Stored>(query: &[f32], vectors: [&[u8]; 4]) -> [f32; 4] {
+    // SAFETY: this function is compiled for the instructions of `Avx2`.
+    unsafe { measure::<Avx2, M, S, 4, 2>(query, vectors) }
+}
+
+// SAFETY of every block below: as for `Avx512`.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Lanes for Avx2 {
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        unsafe { Self(_mm256_setzero_ps()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f32(from: *const u8) -> Self {
+        unsafe { Self(_mm256_loadu_ps(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u8) -> Self {
+        unsafe { Self(_mm256_cvtph_ps(_mm_loadu_si128(from.cast()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        unsafe { Self(_mm256_add_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        unsafe { Self(_mm256_sub_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn abs(self) -> Self {
+        unsafe { Self(_mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
+        unsafe { Self(_mm256_fmadd_ps(self.0, factor.0, term.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        unsafe {
+            let quad = _mm_add_ps(
+                _mm256_castps256_ps128(self.0),
+                _mm256_extractf128_ps::<1>(self.0),
+            );
+            let pair = _mm_add_ps(quad, _mm_movehl_ps(quad, quad));
+            _mm_cvtss_f32(_mm_add_ss(pair, _mm_movehdup_ps(pair)))
+        }
+    }
+}
