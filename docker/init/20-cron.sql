@@ -1,2 +1,3 @@
--- For chronomind's scheduled upkeep.
+-- For scheduled upkeep. pg_cron lives in one database of a server, by default this one.
+\connect postgres
 CREATE EXTENSION pg_cron;
