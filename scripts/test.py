@@ -32,7 +32,7 @@ def loom():
     environment = {**os.environ, "RUSTFLAGS": "--cfg loom"}
     # A directory apart: flags that differ would rebuild everything in the common one.
     target = ["--target-dir", extension.target_dir() / "loom"]
-    run(*CORE_TESTS, "--release", "--test", "loom*", *target, cwd=ROOT, env=environment)
+    run(*CORE_TESTS, "--release", *target, "--lib", "models", cwd=ROOT, env=environment)
 
 
 def sql(pg):
