@@ -119,21 +119,18 @@ impl Meta {
         }
     }
 
-    /// The same, to add to. `None` for a segment that is no link segment.
-    pub fn extents_mut(&mut self, kind: Kind) -> Option<&mut Vec<Extent>> {
-        match kind {
-            Kind::Links => Some(&mut self.links),
-            Kind::Upper => Some(&mut self.upper),
-            Kind::Meta | Kind::Vectors | Kind::Postings => None,
-        }
-    }
-
-    /// Where the pages of an appended segment lie. `None` for a segment that is not appended to.
-    pub fn chain_mut(&mut self, kind: Kind) -> Option<&mut Chain> {
-        match kind {
-            Kind::Vectors => Some(&mut self.vectors),
-            Kind::Postings => Some(&mut self.postings),
-            Kind::Meta | Kind::Links | Kind::Upper => None,
+    /// Adds pages at the end of a link segment.
+    pub fn add_extent(&mut self, kind: Kind, extent: Extent) {
+        let extents = match kind {
+            Kind::Links => &mut self.links,
+            Kind::Upper => &mut self.upper,
+            Kind::Meta | Kind::Vectors | Kind::Postings => return,
+        };
+        match extents.last_mut() {
+            Some(last) if last.first.checked_add(last.pages) == Some(extent.first) => {
+                last.pages += extent.pages;
+            }
+            _ => extents.push(extent),
         }
     }
 
@@ -171,6 +168,18 @@ pub fn page_count(extents: &[Extent]) -> u32 {
     extents
         .iter()
         .fold(0, |sum, extent| extent.pages.saturating_add(sum))
+}
+
+/// The block of page `number` of a segment; `None` where the segment does not have it.
+pub fn nth_page(extents: &[Extent], number: u32) -> Option<u32> {
+    let mut rest = number;
+    for extent in extents {
+        match rest.checked_sub(extent.pages) {
+            None => return extent.first.checked_add(rest),
+            Some(after) => rest = after,
+        }
+    }
+    None
 }
 
 /// The number in its segment of the page on `block`; `None` where the segment does not have it.
@@ -290,6 +299,29 @@ mod tests {
         assert_eq!(find_page(&extents, 13), None);
         assert_eq!(find_page(&extents, 41), Some(4));
         assert_eq!(find_page(&extents, 9), None);
+        let blocks = [10, 11, 12, 40, 41].map(Some);
+        assert!((0..5).map(|number| nth_page(&extents, number)).eq(blocks));
+        assert_eq!(nth_page(&extents, 5), None);
+    }
+
+    #[test]
+    fn neighbouring_extents_are_one() {
+        let mut meta = Meta::new(definition());
+        for (first, pages) in [(10, 3), (13, 1), (20, 2)] {
+            meta.add_extent(Kind::Upper, Extent { first, pages });
+        }
+        let expected = [
+            Extent {
+                first: 10,
+                pages: 4,
+            },
+            Extent {
+                first: 20,
+                pages: 2,
+            },
+        ];
+        assert_eq!(meta.extents(Kind::Upper), expected);
+        assert_eq!(meta.extents(Kind::Links), []);
     }
 
     proptest! {

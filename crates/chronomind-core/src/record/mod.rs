@@ -24,7 +24,7 @@ mod posting;
 mod upper;
 
 pub use layout::{Layout, Piece};
-pub use meta::{Chain, Definition, Extent, Meta, find_page, page_count};
+pub use meta::{Chain, Definition, Extent, Meta, find_page, nth_page, page_count};
 pub use packer::Packer;
 pub use page::{
     Damage, HEADER, Kind, PAGE, PAYLOAD, PageBytes, PageView, SPECIAL, format, payload_mut,

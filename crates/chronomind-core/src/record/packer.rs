@@ -1,7 +1,7 @@
 //! Fills pages one after the other.
 
 use super::layout::Layout;
-use super::page::{Kind, PAGE, PageBytes, format, payload_mut, set_fill};
+use super::page::{HEADER, Kind, PAGE, PageBytes, format, payload_mut, set_fill};
 
 /// A page in the making: records go in until it is full.
 pub struct Packer {
@@ -52,6 +52,11 @@ impl Packer {
         self.fill += bytes;
         set_fill(&mut self.page, self.fill);
         &mut payload_mut(&mut self.page)[from..from + bytes]
+    }
+
+    /// What is in the page.
+    pub fn payload(&self) -> &[u8] {
+        &self.page[HEADER..HEADER + self.fill]
     }
 
     /// The page as it stands.

@@ -109,6 +109,13 @@ pub enum Damage {
     Meta(&'static str),
     /// A record names a node that does not exist.
     Node(u32),
+    /// A page that another one names before itself cannot be there.
+    Order {
+        /// The page that is named.
+        previous: u32,
+    },
+    /// Pages are missing from a segment.
+    Missing(Kind),
 }
 
 impl fmt::Display for Damage {
@@ -127,6 +134,10 @@ impl fmt::Display for Damage {
             }
             Damage::Fill { found } => write!(f, "it holds {found} bytes, which cannot be right"),
             Damage::Meta(what) => write!(f, "{what}"),
+            Damage::Order { previous } => {
+                write!(f, "it names block {previous} as the one before it")
+            }
+            Damage::Missing(kind) => write!(f, "{kind} pages are missing"),
             Damage::Node(node) => write!(f, "a record names node {node}, which does not exist"),
         }
     }
@@ -148,26 +159,36 @@ pub struct PageView<'a> {
 }
 
 impl<'a> PageView<'a> {
-    /// This page, if it is one of `kind` with that number and holds whole records of `record` bytes.
-    pub fn expect(self, kind: Kind, sequence: u32, record: usize) -> Result<Self, Damage> {
+    /// This page, if it is one of `kind` and holds whole records of `record` bytes.
+    pub fn of(self, kind: Kind, record: usize) -> Result<Self, Damage> {
         if self.kind != kind {
             return Err(Damage::Kind {
                 expected: kind,
                 found: self.kind,
             });
         }
+        if !self.payload.len().is_multiple_of(record) {
+            return Err(self.bad_fill());
+        }
+        Ok(self)
+    }
+
+    /// This page, if it has that number in its segment.
+    pub fn numbered(self, sequence: u32) -> Result<Self, Damage> {
         if self.sequence != sequence {
             return Err(Damage::Sequence {
                 expected: sequence,
                 found: self.sequence,
             });
         }
-        if !self.payload.len().is_multiple_of(record) {
-            return Err(Damage::Fill {
-                found: self.payload.len(),
-            });
-        }
         Ok(self)
+    }
+
+    /// That the page holds too little.
+    pub fn bad_fill(&self) -> Damage {
+        Damage::Fill {
+            found: self.payload.len(),
+        }
     }
 }
 
@@ -239,19 +260,11 @@ mod tests {
         set_fill(&mut page, 48);
         let seen = view(&page).unwrap().unwrap();
         assert_eq!((seen.previous, seen.payload.len()), (3, 48));
-        assert_eq!(seen.expect(Kind::Postings, 7, 24), Ok(seen));
-        assert!(matches!(
-            seen.expect(Kind::Links, 7, 24),
-            Err(Damage::Kind { .. })
-        ));
-        assert!(matches!(
-            seen.expect(Kind::Postings, 8, 24),
-            Err(Damage::Sequence { .. })
-        ));
-        assert_eq!(
-            seen.expect(Kind::Postings, 7, 32),
-            Err(Damage::Fill { found: 48 })
-        );
+        assert_eq!(seen.of(Kind::Postings, 24), Ok(seen));
+        assert!(matches!(seen.of(Kind::Links, 24), Err(Damage::Kind { .. })));
+        assert_eq!(seen.of(Kind::Postings, 32), Err(Damage::Fill { found: 48 }));
+        assert_eq!(seen.numbered(7), Ok(seen));
+        assert!(matches!(seen.numbered(8), Err(Damage::Sequence { .. })));
         page[PAGE - 1] ^= 1;
         assert_eq!(view(&page), Err(Damage::Foreign));
     }

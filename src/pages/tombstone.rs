@@ -1,0 +1,79 @@
+//! Vacuum: marks the postings of rows that are gone.
+//!
+//! A tombstone is durable before vacuum goes on to the table, because right after it the place of
+//! the row may be given to another.
+
+use chronomind_core::record::{Flags, Kind, PostingView, Tid, payload_mut};
+
+use super::chain::Pages;
+use super::snapshot;
+use crate::error::Result;
+use crate::pg::buffer::Ring;
+use crate::pg::interrupt;
+use crate::pg::relation::Relation;
+use crate::pg::xlog::Change;
+
+/// How many postings a sweep met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Postings that stay.
+    pub live: u64,
+    /// Postings that were marked by this sweep.
+    pub buried: u64,
+}
+
+/// Asks `is_dead` about every live posting, marks those for which it says so, and then tells
+/// `on_dead` their posting and node ids. Neither runs under a lock, and both may raise errors.
+/// Postings appended after the start are not met: their rows are not gone yet.
+pub fn sweep(
+    index: Relation,
+    mut is_dead: impl FnMut(Tid) -> bool,
+    mut on_dead: impl FnMut(u32, u32) -> Result<()>,
+) -> Result<Swept> {
+    let snapshot = snapshot(index)?;
+    let layout = &snapshot.layout;
+    let record = layout.record_bytes(Kind::Postings);
+    let per_page = layout.per_page(Kind::Postings) as u32;
+    let pages = Pages::all(index, layout, Kind::Postings, &snapshot.meta.postings)?;
+    let ring = Ring::vacuum();
+    let mut swept = Swept::default();
+    let mut live = Vec::new();
+    for sequence in 0..pages.count() {
+        interrupt::vacuum_delay();
+        let block = pages.block(index, sequence)?;
+        live.clear();
+        {
+            let guard = index.read(block, Some(&ring));
+            let page = pages.view(index, sequence, block, guard.page())?;
+            let postings = page
+                .payload
+                .chunks_exact(record)
+                .filter_map(PostingView::new);
+            live.extend(postings.zip(0u32..).filter_map(|(posting, slot)| {
+                let is_live = !posting.flags().contains(Flags::DEAD);
+                is_live.then(|| (slot, posting.tid(), posting.node()))
+            }));
+        }
+        swept.live += live.len() as u64;
+        live.retain(|&(_, tid, _)| is_dead(tid));
+        if live.is_empty() {
+            continue;
+        }
+        swept.live -= live.len() as u64;
+        swept.buried += live.len() as u64;
+        {
+            // The page may have grown since; what was on it is where it was.
+            let guard = index.write(block, Some(&ring));
+            let mut change = Change::begin(index);
+            let payload = payload_mut(change.page(&guard));
+            for &(slot, ..) in &live {
+                PostingView::bury(&mut payload[slot as usize * record..]);
+            }
+            change.commit();
+        }
+        for &(slot, _, node) in &live {
+            on_dead(sequence * per_page + slot, node)?;
+        }
+    }
+    Ok(swept)
+}

@@ -1,0 +1,7 @@
+//! Safe wrappers of what the server offers.
+#![allow(unsafe_code)]
+
+pub mod buffer;
+pub mod interrupt;
+pub mod relation;
+pub mod xlog;

@@ -1,0 +1,108 @@
+//! An open index, as page code sees it.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys;
+
+/// The server's `InvalidSubTransactionId`.
+const NO_SUBTRANSACTION: pg_sys::SubTransactionId = 0;
+
+/// A fork of a relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fork {
+    /// The index itself.
+    Main,
+    /// What an unlogged index starts from after a crash.
+    Init,
+}
+
+impl Fork {
+    pub(super) fn number(self) -> pg_sys::ForkNumber::Type {
+        match self {
+            Fork::Main => pg_sys::ForkNumber::MAIN_FORKNUM,
+            Fork::Init => pg_sys::ForkNumber::INIT_FORKNUM,
+        }
+    }
+}
+
+/// The file that an index is in: a new one at each REINDEX or TRUNCATE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Locator {
+    /// OID of the tablespace.
+    pub tablespace: u32,
+    /// OID of the database.
+    pub database: u32,
+    /// Number of the file.
+    pub file: u32,
+}
+
+/// An open relation. Copying the value does not open it once more.
+#[derive(Debug, Clone, Copy)]
+pub struct Relation(pg_sys::Relation);
+
+impl Relation {
+    /// # Safety
+    /// `relation` must be open, with a lock, for as long as the value or a copy of it is used.
+    pub unsafe fn from_raw(relation: pg_sys::Relation) -> Relation {
+        Relation(relation)
+    }
+
+    pub(super) fn as_raw(self) -> pg_sys::Relation {
+        self.0
+    }
+
+    /// Its name, for messages.
+    pub fn name(self) -> String {
+        // SAFETY: an open relation has its catalog row, whose name ends in a zero.
+        let name = unsafe { CStr::from_ptr((*(*self.0).rd_rel).relname.data.as_ptr()) };
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The file that it is in.
+    pub fn locator(self) -> Locator {
+        // SAFETY: the relation is open.
+        #[cfg(feature = "pg15")]
+        unsafe {
+            let node = (*self.0).rd_node;
+            Locator {
+                tablespace: node.spcNode.to_u32(),
+                database: node.dbNode.to_u32(),
+                file: node.relNode.to_u32(),
+            }
+        }
+        // SAFETY: the relation is open.
+        #[cfg(not(feature = "pg15"))]
+        unsafe {
+            let locator = (*self.0).rd_locator;
+            Locator {
+                tablespace: locator.spcOid.to_u32(),
+                database: locator.dbOid.to_u32(),
+                file: locator.relNumber.to_u32(),
+            }
+        }
+    }
+
+    /// The blocks that its main fork has now. Others may be adding more.
+    pub fn blocks(self) -> u32 {
+        let main = pg_sys::ForkNumber::MAIN_FORKNUM;
+        // SAFETY: the relation is open.
+        unsafe { pg_sys::RelationGetNumberOfBlocksInFork(self.0, main) }
+    }
+
+    /// Whether changes to its pages go into the WAL: the server's macro `RelationNeedsWAL`.
+    pub fn needs_wal(self) -> bool {
+        // SAFETY: an open relation has its catalog row; the setting does not change while we run.
+        unsafe {
+            let relation = &*self.0;
+            #[cfg(feature = "pg15")]
+            let new_file = relation.rd_firstRelfilenodeSubid;
+            #[cfg(not(feature = "pg15"))]
+            let new_file = relation.rd_firstRelfilelocatorSubid;
+            let permanent =
+                (*relation.rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_PERMANENT;
+            let always = pg_sys::wal_level >= pg_sys::WalLevel::WAL_LEVEL_REPLICA as i32;
+            let old = relation.rd_createSubid == NO_SUBTRANSACTION && new_file == NO_SUBTRANSACTION;
+            permanent && (always || old)
+        }
+    }
+}
