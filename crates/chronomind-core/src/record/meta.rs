@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::distance::{Element, Metric};
+
 use super::layout::Layout;
 use super::page::{Damage, Kind};
 use super::{NO_BLOCK, NO_NODE, u32_at};
@@ -51,20 +53,62 @@ impl Chain {
 pub struct Definition {
     /// Drawn at random when the index is made: tells it from another that had the same file name.
     pub incarnation: u64,
-    /// Code of the distance.
-    pub metric: u8,
-    /// Code of the vector's element type.
-    pub element: u8,
+    /// What orders its rows.
+    #[serde(with = "code")]
+    pub metric: Metric,
+    /// The type of a vector's elements.
+    #[serde(with = "code")]
+    pub element: Element,
     /// Elements of a vector.
     pub dimensions: u32,
-    /// Bytes of a vector.
-    pub vector_bytes: u32,
     /// Links a node and layer; twice that on layer 0.
     pub m: u16,
     /// Candidates considered when a node is linked.
     pub ef_construction: u16,
     /// Type OID of each attribute.
     pub attributes: Vec<u32>,
+}
+
+/// A value that is stored as its number.
+trait Code: Copy {
+    fn code(self) -> u8;
+    fn from_code(code: u8) -> Option<Self>;
+}
+
+impl Code for Metric {
+    fn code(self) -> u8 {
+        self as u8
+    }
+
+    fn from_code(code: u8) -> Option<Self> {
+        Metric::from_u8(code)
+    }
+}
+
+impl Code for Element {
+    fn code(self) -> u8 {
+        self as u8
+    }
+
+    fn from_code(code: u8) -> Option<Self> {
+        Element::from_u8(code)
+    }
+}
+
+/// How serde stores a value as its number.
+mod code {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Code;
+
+    pub fn serialize<T: Code, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u8(value.code())
+    }
+
+    pub fn deserialize<'de, T: Code, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+        T::from_code(u8::deserialize(from)?).ok_or_else(|| D::Error::custom("unknown number"))
+    }
 }
 
 /// The meta record.
@@ -103,7 +147,7 @@ impl Meta {
     /// The sizes of the records.
     pub fn layout(&self) -> Result<Layout, Damage> {
         Layout::new(
-            self.definition.vector_bytes as usize,
+            self.definition.dimensions as usize * self.definition.element.size(),
             self.definition.attributes.len(),
             usize::from(self.definition.m),
         )
@@ -205,10 +249,9 @@ mod tests {
     fn definition() -> Definition {
         Definition {
             incarnation: 0x0102_0304_0506_0708,
-            metric: 2,
-            element: 0,
+            metric: Metric::Cosine,
+            element: Element::F32,
             dimensions: 384,
-            vector_bytes: 1536,
             m: 16,
             ef_construction: 64,
             attributes: vec![1184, 700],
@@ -244,9 +287,9 @@ mod tests {
         let mut payload = [0; PAYLOAD];
         let length = meta.encode(&mut payload).unwrap();
         let expected: &[u8] = &[
-            136, 142, 152, 168, 192, 224, 128, 129, 1, 2, 0, 128, 3, 128, 12, 16, 64, 2, 160, 9,
-            188, 5, 1, 172, 2, 232, 7, 255, 255, 255, 255, 15, 0, 255, 255, 255, 255, 15, 1, 132,
-            7, 12, 0, 188, 5, 5,
+            136, 142, 152, 168, 192, 224, 128, 129, 1, 3, 1, 128, 3, 16, 64, 2, 160, 9, 188, 5, 1,
+            172, 2, 232, 7, 255, 255, 255, 255, 15, 0, 255, 255, 255, 255, 15, 1, 132, 7, 12, 0,
+            188, 5, 5,
         ];
         assert_eq!(&payload[HEAD..length], expected);
         assert_eq!(Meta::decode(&payload[..length]), Ok(meta));
@@ -328,8 +371,9 @@ mod tests {
         #[test]
         fn meta_records_come_back(
             incarnation: u64,
-            dimensions: u32,
-            vector_bytes in 1..64_000u32,
+            metric in proptest::sample::select(&Metric::ALL),
+            element in proptest::sample::select(&Element::ALL),
+            dimensions in 1..=16_000u32,
             m in 1..=100u16,
             attributes in proptest::collection::vec(any::<u32>(), 0..=31),
             links in extents(100),
@@ -342,7 +386,7 @@ mod tests {
                 upper,
                 linked_nodes,
                 postings: Chain { tail, ..Chain::EMPTY },
-                ..Meta::new(Definition { incarnation, dimensions, vector_bytes, m, attributes, ..definition() })
+                ..Meta::new(Definition { incarnation, metric, element, dimensions, m, attributes, ..definition() })
             };
             let mut payload = [0; PAYLOAD];
             let length = meta.encode(&mut payload).unwrap();
