@@ -2,8 +2,15 @@
 
 #[cfg(not(loom))]
 pub mod arena;
+#[cfg(not(loom))]
 pub mod distance;
+pub mod epoch;
 pub mod error;
+pub mod graph;
+#[cfg(not(loom))]
+pub mod index;
+#[cfg(all(test, loom))]
+mod models;
 #[cfg(not(loom))]
 pub mod postings;
 mod primitive;

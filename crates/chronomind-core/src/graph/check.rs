@@ -1,0 +1,122 @@
+//! A look at the whole structure: does every invariant of the graph hold?
+//!
+//! Used by every test that builds a graph and by the index check of the Postgres side. It may run
+//! beside writers: what it calls broken is broken at any moment, not only at rest.
+
+use super::Graph;
+use super::links::id_of;
+use super::node::State;
+use crate::error::{Error, Interrupt, Result};
+use crate::primitive::Ordering;
+
+/// What a check saw.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Live nodes.
+    pub live: u32,
+    /// Nodes stored or being linked.
+    pub unlinked: u32,
+    /// Links on layer 0.
+    pub links: u64,
+    /// Live nodes that layer 0 does not reach from the entry point.
+    pub unreachable: u32,
+    /// Highest layer in use.
+    pub top_layer: u32,
+}
+
+impl Graph<'_> {
+    /// Checks every list of every node.
+    ///
+    /// # Errors
+    /// [`Error::Inconsistent`] with the first broken invariant; [`Error::Stopped`].
+    pub fn check(&self, interrupt: &mut Interrupt<'_>) -> Result<Report> {
+        let len = self.len();
+        let mut report = Report::default();
+        for id in 0..len {
+            if id.is_multiple_of(4096) && interrupt() {
+                return Err(Error::Stopped);
+            }
+            match self.state(id) {
+                State::Free | State::Filling => continue,
+                State::Stored | State::Linking => report.unlinked += 1,
+                State::Live => report.live += 1,
+            }
+            let layer = self.node(id).layer();
+            if layer != self.config.layer_of(id) {
+                return Err(Error::Inconsistent {
+                    what: "a node has a foreign layer",
+                    id,
+                });
+            }
+            report.top_layer = report.top_layer.max(layer);
+            for at in 0..=layer {
+                let links = self.check_list(id, at)?;
+                if at == 0 {
+                    report.links += links;
+                }
+            }
+        }
+        report.unreachable = report
+            .live
+            .saturating_sub(self.count_reachable(len, interrupt)?);
+        Ok(report)
+    }
+
+    fn check_list(&self, id: u32, layer: u32) -> Result<u64> {
+        let broken = |what| Err(Error::Inconsistent { what, id });
+        let mut seen = Vec::new();
+        let mut ended = false;
+        for slot in self.list(id, layer) {
+            // Acquire: the state of the node behind the id is looked at next.
+            let Some(other) = id_of(slot.load(Ordering::Acquire)) else {
+                ended = true;
+                continue;
+            };
+            if ended {
+                return broken("an empty slot stands before a taken one");
+            }
+            if other == id {
+                return broken("a node is its own neighbour");
+            }
+            if seen.contains(&other) {
+                return broken("a neighbour stands in a list twice");
+            }
+            if !matches!(self.state(other), State::Linking | State::Live) {
+                return broken("a link leads to a node that was never linked");
+            }
+            if self.node(other).layer() < layer {
+                return broken("a link leads to a node below its layer");
+            }
+            seen.push(other);
+        }
+        Ok(seen.len() as u64)
+    }
+
+    fn count_reachable(&self, len: u32, interrupt: &mut Interrupt<'_>) -> Result<u32> {
+        let Some(entry) = self.entry() else {
+            return Ok(0);
+        };
+        let mut met = vec![false; len as usize];
+        let mut stack = vec![entry.id];
+        let mut count = 0;
+        while let Some(id) = stack.pop() {
+            // A node stored after `len` was read is none of this check's business.
+            let Some(seen) = met.get_mut(id as usize) else {
+                continue;
+            };
+            if std::mem::replace(seen, true) {
+                continue;
+            }
+            count += u32::from(self.state(id) == State::Live);
+            if count.is_multiple_of(4096) && interrupt() {
+                return Err(Error::Stopped);
+            }
+            let list = self.list(id, 0);
+            stack.extend(
+                list.iter()
+                    .filter_map(|slot| id_of(slot.load(Ordering::Acquire))),
+            );
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,48 @@
+//! Where every search starts: a node of the highest layer.
+//!
+//! The problem: the entry point must rise when a higher node appears and must never fall or name a
+//! node that is not linked yet, while searches read it at any time. It is one word: 0 for an empty
+//! graph, else `(layer + 1) << 32 | id`; a node becomes the entry point only after it is linked.
+
+use crate::primitive::{AtomicU64, Ordering};
+
+/// A node and its highest layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The node's id.
+    pub id: u32,
+    /// Its highest layer.
+    pub layer: u32,
+}
+
+impl Entry {
+    fn pack(self) -> u64 {
+        (u64::from(self.layer) + 1) << 32 | u64::from(self.id)
+    }
+
+    fn unpack(word: u64) -> Option<Entry> {
+        (word != 0).then_some(Entry {
+            id: word as u32,
+            layer: (word >> 32) as u32 - 1,
+        })
+    }
+}
+
+/// The current entry point.
+pub(crate) fn load(word: &AtomicU64) -> Option<Entry> {
+    // Acquire: pairs with the Release in `raise`; the node's vector and links are read next.
+    Entry::unpack(word.load(Ordering::Acquire))
+}
+
+/// Makes `entry` the entry point if it is higher than the current one. Returns whether it did.
+pub(crate) fn raise(word: &AtomicU64, entry: Entry) -> bool {
+    let mut seen = word.load(Ordering::Relaxed);
+    while Entry::unpack(seen).is_none_or(|held| held.layer < entry.layer) {
+        // Release: pairs with the Acquire in `load`.
+        match word.compare_exchange_weak(seen, entry.pack(), Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return true,
+            Err(now) => seen = now,
+        }
+    }
+    false
+}

@@ -1,0 +1,132 @@
+//! Linking a stored node into the graph, beside any number of others doing the same.
+//!
+//! Order matters: the node's own lists are filled first, then links back lead readers to it, then
+//! it may become the entry point. Own slots are taken by compare-and-swap too, because a concurrent
+//! inserter may already have linked back into a node that is still being linked, and a plain store
+//! would erase that link.
+
+use super::beam::Candidate;
+use super::entry::{self, Entry};
+use super::links::{self, Measure, Side};
+use super::neighbours::Neighbour;
+use super::node::State;
+use super::search::Walk;
+use super::{Graph, Probe};
+
+/// Buffers of one inserter.
+#[derive(Default)]
+pub struct Inserter {
+    walk: Walk,
+    probe: Probe,
+    other: Probe,
+    chosen: Vec<Neighbour>,
+    starts: Vec<Candidate>,
+}
+
+impl Graph<'_> {
+    /// Links node `id`, which must be stored. Does nothing when somebody else has begun to.
+    /// Cannot fail and does not allocate in the region.
+    pub fn link(&self, id: u32, inserter: &mut Inserter) {
+        let node = self.node(id);
+        if !node.begin(State::Stored, State::Linking) {
+            return;
+        }
+        let layer = node.layer();
+        self.probe_node(id, &mut inserter.probe);
+        if let Some(entry) = self.entry_or_first(Entry { id, layer }) {
+            let nearest = self.descend(&inserter.probe, entry, layer);
+            inserter.starts.clear();
+            inserter.starts.push(nearest);
+            for at in (0..=layer.min(entry.layer)).rev() {
+                self.link_layer(id, at, inserter);
+            }
+            entry::raise(self.entry_word(), Entry { id, layer });
+        }
+        node.finish_linking();
+    }
+
+    /// The entry point, or None when `first` has just become it in an empty graph.
+    fn entry_or_first(&self, first: Entry) -> Option<Entry> {
+        loop {
+            if let Some(entry) = self.entry() {
+                return Some(entry);
+            }
+            if entry::raise(self.entry_word(), first) {
+                return None;
+            }
+        }
+    }
+
+    fn link_layer(&self, id: u32, layer: u32, inserter: &mut Inserter) {
+        let Inserter {
+            walk,
+            probe,
+            other,
+            chosen,
+            starts,
+        } = inserter;
+        walk.beam.reset(self.config.ef_construction as usize, false);
+        walk.visited.clear();
+        // The node itself may be met through a link that a concurrent inserter has made.
+        walk.visited.insert(id);
+        for start in starts.iter() {
+            if walk.visited.insert(start.id()) {
+                walk.beam.push(*start);
+            }
+        }
+        // Never stopped: a half-linked node would be nobody's to finish.
+        let _ = self.expand(walk, probe, layer, &mut || false);
+        starts.clear();
+        starts.extend(
+            walk.beam
+                .nearest()
+                .iter()
+                .map(|c| Candidate::new(c.id(), c.key())),
+        );
+
+        let own = self.list(id, layer);
+        self.choose(starts, own.len(), other, chosen);
+        for neighbour in chosen.iter() {
+            links::add(own, neighbour.id, neighbour.pruned);
+        }
+        for neighbour in chosen.iter() {
+            let list = self.list(neighbour.id, layer);
+            let mut judge = Judge {
+                graph: self,
+                owner: neighbour.id,
+                newcomer: probe,
+                other,
+            };
+            links::link_back(list, id, neighbour.key, &mut judge);
+        }
+    }
+}
+
+/// Measures for [`links::link_back`].
+struct Judge<'a, 'r> {
+    graph: &'a Graph<'r>,
+    owner: u32,
+    newcomer: &'a Probe,
+    other: &'a mut Probe,
+}
+
+impl Measure for Judge<'_, '_> {
+    fn measure(&mut self, side: Side, ids: &[u32], limit: &[f32], out: &mut [f32]) -> bool {
+        let probe = match side {
+            Side::Owner => {
+                self.graph.probe_node(self.owner, self.other);
+                &*self.other
+            }
+            Side::Newcomer => self.newcomer,
+        };
+        if !limit.is_empty() {
+            return self.graph.any_nearer(probe, ids, |at| limit[at]);
+        }
+        let mut at = 0;
+        self.graph.keys(probe, ids, |_, key| {
+            out[at] = key;
+            at += 1;
+        });
+        false
+    }
+}

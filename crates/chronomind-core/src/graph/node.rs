@@ -1,0 +1,227 @@
+//! A node as it lies in the arena: header, neighbour slots and vector in one record.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0..32 | [`NodeHeader`] |
+//! | 32..32+8m | `2m` neighbour slots of layer 0 |
+//! | next multiple of 64.. | the vector's bytes, as stored on the index's pages |
+//!
+//! One record is fetched together, and the vector starts on a cache line. Slots of the layers above
+//! lie in an array of their own, `m` words a layer, because few nodes have any.
+//!
+//! This file may say `unsafe`: it reads and writes record bytes.
+#![allow(unsafe_code)]
+
+use crate::arena::{Records, Zeroable};
+use crate::primitive::{AtomicU32, Ordering};
+
+const SLOTS_AT: usize = size_of::<NodeHeader>();
+
+/// The life of a node. Zeroed memory is `Free`.
+///
+/// | from | to | by whom |
+/// |---|---|---|
+/// | Free | Filling | whoever stores the vector; one compare-and-swap decides |
+/// | Filling | Stored | the same, when the bytes are in place |
+/// | Stored | Linking | whoever links it: its inserter, or the loader after a restart |
+/// | Linking | Live | the same, when its own lists and the links back stand |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum State {
+    /// No vector yet.
+    Free = 0,
+    /// Somebody is storing the vector.
+    Filling = 1,
+    /// The vector is in place, no link leads to it.
+    Stored = 2,
+    /// Somebody is linking it; readers may meet it.
+    Linking = 3,
+    /// Linked.
+    Live = 4,
+}
+
+impl State {
+    fn from_word(word: u32) -> State {
+        match word {
+            0 => State::Free,
+            1 => State::Filling,
+            2 => State::Stored,
+            3 => State::Linking,
+            _ => State::Live,
+        }
+    }
+}
+
+/// The fixed part of a node.
+#[repr(C)]
+pub(crate) struct NodeHeader {
+    state: AtomicU32,
+    /// Highest layer.
+    layer: AtomicU32,
+    /// First of the node's records in the array of upper lists.
+    upper: AtomicU32,
+    /// Head of the chain of the node's postings: posting id + 1, 0 for none.
+    pub(crate) postings: AtomicU32,
+    /// 1 / |vector| as bits.
+    inverse_norm: AtomicU32,
+    reserved: [AtomicU32; 3],
+}
+
+const _: () = assert!(size_of::<NodeHeader>() == 32);
+
+// SAFETY: atomics only.
+unsafe impl Zeroable for NodeHeader {}
+
+/// Where the parts of a record lie for one index.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NodeShape {
+    pub(crate) slots: usize,
+    vector_at: usize,
+    vector_bytes: usize,
+}
+
+impl NodeShape {
+    pub(crate) fn new(m: usize, vector_bytes: usize) -> NodeShape {
+        let slots = 2 * m;
+        NodeShape {
+            slots,
+            vector_at: (SLOTS_AT + 4 * slots).next_multiple_of(64),
+            vector_bytes,
+        }
+    }
+
+    /// Bytes of a record.
+    pub(crate) fn stride(&self) -> usize {
+        (self.vector_at + self.vector_bytes).next_multiple_of(64)
+    }
+}
+
+/// A node of an index, as this process sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct Node<'r> {
+    pub(crate) header: &'r NodeHeader,
+    /// The neighbour list of layer 0.
+    pub(crate) slots: &'r [AtomicU32],
+    vector: *const u8,
+    vector_bytes: usize,
+}
+
+impl<'r> Node<'r> {
+    #[inline(always)]
+    pub(crate) fn at(nodes: &Records<'r>, shape: NodeShape, id: u32) -> Node<'r> {
+        let record = nodes.record(id).as_ptr();
+        // SAFETY: a record has `stride` bytes: the header, the slots and the vector, in this order;
+        // header and slots are only ever touched as atomics.
+        unsafe {
+            Node {
+                header: &*record.cast::<NodeHeader>(),
+                slots: std::slice::from_raw_parts(record.add(SLOTS_AT).cast(), shape.slots),
+                vector: record.add(shape.vector_at),
+                vector_bytes: shape.vector_bytes,
+            }
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        // Acquire: pairs with the Release in `set_state` and `begin`.
+        State::from_word(self.header.state.load(Ordering::Acquire))
+    }
+
+    /// Takes the node from one state to the next, if nobody else has.
+    pub(crate) fn begin(&self, from: State, to: State) -> bool {
+        let state = &self.header.state;
+        // Acquire on success: what the owner of `from` wrote is used by the owner of `to`.
+        state
+            .compare_exchange(from as u32, to as u32, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Ends a state that this caller owns.
+    fn set_state(&self, to: State) {
+        // Release: what was written in the state that ends is in place before.
+        self.header.state.store(to as u32, Ordering::Release);
+    }
+
+    pub(crate) fn finish_linking(&self) {
+        self.set_state(State::Live);
+    }
+
+    /// Stores vector, norm and layers, once. Returns false when somebody else has begun to.
+    pub(crate) fn store(&self, vector: &[u8], inverse_norm: f32, layer: u32, upper: u32) -> bool {
+        debug_assert_eq!(vector.len(), self.vector_bytes);
+        if !self.begin(State::Free, State::Filling) {
+            return false;
+        }
+        // SAFETY: the record has room for the vector; the state `Filling` is this caller's alone,
+        // and no reader looks at the bytes before `Stored`, or before a link, which comes later.
+        unsafe {
+            self.vector
+                .cast_mut()
+                .copy_from_nonoverlapping(vector.as_ptr(), self.vector_bytes);
+        }
+        self.header
+            .inverse_norm
+            .store(inverse_norm.to_bits(), Ordering::Relaxed);
+        self.header.layer.store(layer, Ordering::Relaxed);
+        self.header.upper.store(upper, Ordering::Relaxed);
+        self.set_state(State::Stored);
+        true
+    }
+
+    /// The vector's bytes. To be asked for only of nodes at least `Stored`, as all linked ones are.
+    #[inline(always)]
+    pub(crate) fn vector(&self) -> &'r [u8] {
+        // SAFETY: inside the record; never written again once `Stored`, and whoever reached the
+        // node through a link or saw `Stored` has an Acquire that follows the writes.
+        unsafe { std::slice::from_raw_parts(self.vector, self.vector_bytes) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn inverse_norm(&self) -> f32 {
+        // Relaxed, here and in the next two: written before `Stored`, see `vector`.
+        f32::from_bits(self.header.inverse_norm.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn layer(&self) -> u32 {
+        self.header.layer.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn upper(&self) -> u32 {
+        self.header.upper.load(Ordering::Relaxed)
+    }
+
+    /// Asks for the cache lines of header and links.
+    #[inline(always)]
+    pub(crate) fn prefetch_links(&self) {
+        let record = std::ptr::from_ref(self.header).cast::<u8>();
+        prefetch(record, SLOTS_AT + 4 * self.slots.len());
+    }
+
+    /// Asks for the cache lines of the vector and of the header, which holds the norm.
+    #[inline(always)]
+    pub(crate) fn prefetch_vector(&self) {
+        prefetch(std::ptr::from_ref(self.header).cast::<u8>(), 1);
+        prefetch(self.vector, self.vector_bytes.min(PREFETCH_BYTES));
+    }
+}
+
+/// The hardware follows a stream by itself once its beginning is there.
+const PREFETCH_BYTES: usize = 2048;
+
+#[inline(always)]
+fn prefetch(start: *const u8, bytes: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..bytes).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch is a hint and cannot fault; the address lies inside a record.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(line).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (start, bytes);
+}
+
+/// The neighbour list of one of the upper layers.
+pub(crate) fn upper_slots<'r>(upper: &Records<'r>, record: u32, m: usize) -> &'r [AtomicU32] {
+    // SAFETY: a record of the array of upper lists is `m` words.
+    unsafe { upper.slice(record, 0, m) }
+}

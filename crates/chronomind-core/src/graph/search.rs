@@ -1,0 +1,234 @@
+//! The walk: from the entry point down to the nodes nearest to a vector.
+//!
+//! Greedy descent through the upper layers, then a beam on layer 0 (Malkov and Yashunin 2016,
+//! algorithms 2 and 5). Readers take no lock, write nothing shared and wait for nobody. A
+//! [`NearSearch`] can be widened and continued from where it stood, which is how a scan gives out
+//! one nearest row after the other without knowing how many will be asked for.
+
+use super::beam::{Beam, Candidate, Visited};
+use super::entry::Entry;
+use super::links::id_of;
+use super::node::Node;
+use super::{Graph, Probe};
+use crate::error::{Error, Interrupt, Result};
+use crate::primitive::{AtomicU32, Ordering};
+
+/// Nodes whose vectors are fetched ahead of the one that is measured.
+const AHEAD: usize = 8;
+/// Expanded candidates between two looks at the interrupt check.
+const STRIDE: u32 = 256;
+
+/// The buffers of one walk, kept from one to the next.
+#[derive(Default)]
+pub(crate) struct Walk {
+    pub(crate) beam: Beam,
+    pub(crate) visited: Visited,
+    pending: Vec<u32>,
+    /// Distances computed.
+    measured: u64,
+}
+
+impl<'r> Graph<'r> {
+    /// Follows the nearest neighbour on each layer from the entry's down to just above `layer`.
+    pub(crate) fn descend(&self, probe: &Probe, entry: Entry, layer: u32) -> Candidate {
+        let mut best = Candidate::new(entry.id, self.key(probe, entry.id));
+        let mut ids = Vec::with_capacity(self.shape.slots);
+        for at in (layer + 1..=entry.layer).rev() {
+            loop {
+                ids.clear();
+                let list = self.list(best.id(), at);
+                // Acquire: pairs with the Release that published the id.
+                ids.extend(
+                    list.iter()
+                        .filter_map(|slot| id_of(slot.load(Ordering::Acquire))),
+                );
+                let mut nearest = best;
+                self.keys(probe, &ids, |id, key| {
+                    let candidate = Candidate::new(id, key);
+                    if candidate.key() < nearest.key() {
+                        nearest = candidate;
+                    }
+                });
+                if nearest == best {
+                    break;
+                }
+                best = nearest;
+            }
+        }
+        best
+    }
+
+    /// Expands candidates on one layer until none in the beam is left.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] when the interrupt check says so.
+    pub(crate) fn expand(
+        &self,
+        walk: &mut Walk,
+        probe: &Probe,
+        layer: u32,
+        interrupt: &mut Interrupt<'_>,
+    ) -> Result<()> {
+        let mut count = 0_u32;
+        while let Some(candidate) = walk.beam.next() {
+            count += 1;
+            if count.is_multiple_of(STRIDE) && interrupt() {
+                return Err(Error::Stopped);
+            }
+            let list = self.list(candidate.id(), layer);
+            walk.pending.clear();
+            gather(list, &mut walk.visited, &mut walk.pending);
+            if layer == 0
+                && let Some(next) = walk.beam.peek()
+            {
+                self.node(next.id()).prefetch_links();
+            }
+            walk.measured += walk.pending.len() as u64;
+            let beam = &mut walk.beam;
+            self.keys(probe, &walk.pending, |id, key| {
+                beam.push(Candidate::new(id, key))
+            });
+        }
+        Ok(())
+    }
+
+    /// The keys of some nodes, in order, four at a time.
+    #[inline(always)]
+    pub(crate) fn keys(&self, probe: &Probe, ids: &[u32], mut visit: impl FnMut(u32, f32)) {
+        for &id in ids.iter().take(AHEAD) {
+            self.node(id).prefetch_vector();
+        }
+        let mut fours = ids.chunks_exact(4);
+        let mut done = 0;
+        for four in &mut fours {
+            for &id in ids.iter().skip(done + AHEAD).take(4) {
+                self.node(id).prefetch_vector();
+            }
+            done += 4;
+            let nodes: [Node<'r>; 4] = [four[0], four[1], four[2], four[3]].map(|id| self.node(id));
+            let raw = self
+                .kernel
+                .four(probe.values(), nodes.map(|node| node.vector()));
+            for at in 0..4 {
+                visit(four[at], self.finish(probe, raw[at], nodes[at]));
+            }
+        }
+        for &id in fours.remainder() {
+            visit(id, self.key(probe, id));
+        }
+    }
+
+    /// The key of one node.
+    pub(crate) fn key(&self, probe: &Probe, id: u32) -> f32 {
+        let node = self.node(id);
+        self.finish(probe, self.kernel.one(probe.values(), node.vector()), node)
+    }
+
+    #[inline(always)]
+    fn finish(&self, probe: &Probe, raw: f32, node: Node<'r>) -> f32 {
+        self.config
+            .metric
+            .key(raw, probe.inverse_norm() * node.inverse_norm())
+    }
+}
+
+#[inline(always)]
+fn gather(list: &[AtomicU32], visited: &mut Visited, pending: &mut Vec<u32>) {
+    for slot in list {
+        // Acquire: pairs with the Release that published the id; its vector is read next.
+        if let Some(id) = id_of(slot.load(Ordering::Acquire))
+            && visited.insert(id)
+        {
+            pending.push(id);
+        }
+    }
+}
+
+/// A search that can be continued: nodes in order of distance, a window at a time.
+pub struct NearSearch {
+    walk: Walk,
+    window: usize,
+    started: bool,
+}
+
+impl Default for NearSearch {
+    fn default() -> NearSearch {
+        NearSearch::new()
+    }
+}
+
+impl NearSearch {
+    /// A search that has not looked at the graph yet.
+    pub fn new() -> NearSearch {
+        NearSearch {
+            walk: Walk::default(),
+            window: 0,
+            started: false,
+        }
+    }
+
+    /// Starts again, for another vector, keeping the buffers.
+    pub fn restart(&mut self) {
+        self.window = 0;
+        self.started = false;
+    }
+
+    /// Makes the `window` nearest nodes known (those met so far stay). Afterwards
+    /// [`NearSearch::nearest`] holds that many, or all that can be reached.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] when the interrupt check says so; the search may be continued.
+    pub fn widen(
+        &mut self,
+        graph: &Graph<'_>,
+        probe: &Probe,
+        window: usize,
+        interrupt: &mut Interrupt<'_>,
+    ) -> Result<()> {
+        if !self.started {
+            self.walk.beam.reset(window, true);
+            self.walk.visited.clear();
+            self.walk.measured = 0;
+            self.started = true;
+            if let Some(entry) = graph.entry() {
+                let nearest = graph.descend(probe, entry, 0);
+                self.walk.visited.insert(nearest.id());
+                self.walk.beam.push(nearest);
+                // A search that goes on to the end must reach all that the entry point reaches.
+                if self.walk.visited.insert(entry.id) {
+                    self.walk
+                        .beam
+                        .push(Candidate::new(entry.id, graph.key(probe, entry.id)));
+                }
+            }
+        } else {
+            self.walk.beam.widen(window);
+        }
+        self.window = window;
+        graph.expand(&mut self.walk, probe, 0, interrupt)
+    }
+
+    /// The nodes known so far with their keys, nearest first.
+    pub fn nearest(&self) -> impl ExactSizeIterator<Item = (u32, f32)> + Clone + '_ {
+        self.walk
+            .beam
+            .nearest()
+            .iter()
+            .map(|candidate| (candidate.id(), candidate.key()))
+    }
+
+    /// True when everything that the graph reaches is in [`NearSearch::nearest`].
+    pub fn exhausted(&self) -> bool {
+        self.started && !self.walk.beam.has_spill() && self.walk.beam.nearest().len() < self.window
+    }
+
+    /// Distances computed since the search began.
+    pub fn measured(&self) -> u64 {
+        self.walk.measured
+    }
+
+    /// Memory of the search, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.walk.beam.bytes() + self.walk.visited.bytes()
+    }
+}

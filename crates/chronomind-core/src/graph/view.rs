@@ -1,0 +1,338 @@
+//! The graph as one process sees it, and the vector a walk measures from.
+
+use super::entry::{self, Entry};
+use super::node::{Node, NodeShape, State, upper_slots};
+use crate::arena::{RecordShape, Records, RecordsHeader, Region};
+use crate::distance::{self, Element, Kernel, Metric};
+use crate::error::Result;
+use crate::primitive::{AtomicU32, AtomicU64, Ordering};
+
+/// Layers above this one are never used: with m = 2 they would hold a node in 2^30.
+const MAX_LAYER: u32 = 30;
+
+/// What an index fixes when it is created.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GraphConfig {
+    /// The distance.
+    pub metric: Metric,
+    /// How an element of a vector is stored.
+    pub element: Element,
+    /// Elements of a vector.
+    pub dimensions: u32,
+    /// Neighbours of a node on the upper layers; twice as many on layer 0. 2 to 100.
+    pub m: u32,
+    /// Beam width while linking.
+    pub ef_construction: u32,
+    /// Seed of the layers.
+    pub seed: u64,
+}
+
+impl GraphConfig {
+    /// Bytes of a stored vector.
+    pub fn vector_bytes(&self) -> usize {
+        self.dimensions as usize * self.element.size()
+    }
+
+    /// The highest layer of node `id`: geometric with ratio 1/m, as in the paper (section 4.1).
+    pub fn layer_of(&self, id: u32) -> u32 {
+        // splitmix64 (Steele, Lea and Flood 2014): one round scrambles the ordinal.
+        let mut word = self
+            .seed
+            .wrapping_add(u64::from(id).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^= word >> 31;
+        let uniform = ((word >> 11) as f64 + 1.0) / (1_u64 << 53) as f64;
+        ((-uniform.ln() / f64::from(self.m).ln()) as u32).min(MAX_LAYER)
+    }
+
+    /// What distances of a stored vector are scaled by: 1 / |vector| under cosine, else 1. None
+    /// when the vector has no distance from anything: zero under cosine.
+    pub fn inverse_norm(&self, vector: &[u8]) -> Option<f32> {
+        match self.metric {
+            Metric::L2 | Metric::InnerProduct | Metric::L1 => Some(1.0),
+            Metric::Cosine => {
+                let mut values = vec![0.0; self.dimensions as usize];
+                distance::decode(self.element, vector, &mut values);
+                distance::inverse_norm(&values)
+            }
+        }
+    }
+
+    fn node_shape(&self) -> NodeShape {
+        NodeShape::new(self.m as usize, self.vector_bytes())
+    }
+
+    fn records(&self) -> (RecordShape, RecordShape) {
+        (
+            RecordShape::new(self.node_shape().stride()),
+            RecordShape::new(self.m as usize * 4),
+        )
+    }
+
+    /// Bytes of the region that a graph of `nodes` nodes takes, a little more than will be used.
+    pub fn bytes(&self, nodes: u64) -> u64 {
+        let (node, upper) = self.records();
+        node.bytes(nodes) + upper.bytes(nodes.div_ceil(u64::from(self.m).max(2) - 1))
+    }
+}
+
+/// The shared part of a graph; zeroed memory is an empty one.
+#[repr(C)]
+pub struct GraphHeader {
+    nodes: RecordsHeader,
+    upper: RecordsHeader,
+    entry: AtomicU64,
+    /// One more than the highest stored id.
+    len: AtomicU32,
+    /// Upper lists handed out.
+    upper_len: AtomicU32,
+}
+
+/// A view of a graph.
+#[derive(Clone, Copy)]
+pub struct Graph<'r> {
+    header: &'r GraphHeader,
+    nodes: Records<'r>,
+    upper: Records<'r>,
+    pub(crate) shape: NodeShape,
+    pub(crate) config: GraphConfig,
+    pub(crate) kernel: Kernel,
+}
+
+impl<'r> Graph<'r> {
+    /// The view of the graph that `header` heads.
+    pub fn new(region: Region<'r>, header: &'r GraphHeader, config: GraphConfig) -> Graph<'r> {
+        let (node, upper) = config.records();
+        Graph {
+            header,
+            nodes: Records::new(region, &header.nodes, node),
+            upper: Records::new(region, &header.upper, upper),
+            shape: config.node_shape(),
+            config,
+            kernel: Kernel::new(config.metric, config.element),
+        }
+    }
+
+    /// What the index fixed.
+    pub fn config(&self) -> &GraphConfig {
+        &self.config
+    }
+
+    /// One more than the highest stored id.
+    pub fn len(&self) -> u32 {
+        self.header.len.load(Ordering::Acquire)
+    }
+
+    /// True when no node is stored.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Claims the memory that node `id` needs and returns where its upper lists start, for
+    /// [`Graph::store`].
+    ///
+    /// # Errors
+    /// When the region is full; the graph is as before.
+    pub fn reserve(&self, id: u32) -> Result<u32> {
+        self.nodes.reserve(id)?;
+        let layers = self.config.layer_of(id);
+        if layers == 0 {
+            return Ok(0);
+        }
+        // Relaxed: the number only has to be unique.
+        let first = self.header.upper_len.fetch_add(layers, Ordering::Relaxed);
+        for record in first..first + layers {
+            self.upper.reserve(record)?;
+        }
+        Ok(first)
+    }
+
+    /// Stores the vector of node `id`; `upper` is what [`Graph::reserve`] returned for it. No search
+    /// meets the node before [`Graph::link`]. Returns false when it was stored already.
+    pub fn store(&self, id: u32, upper: u32, vector: &[u8]) -> bool {
+        // Callers keep vectors without a distance out of the graph.
+        let inverse_norm = self.config.inverse_norm(vector).unwrap_or(0.0);
+        let layer = self.config.layer_of(id);
+        let stored = self.node(id).store(vector, inverse_norm, layer, upper);
+        if stored {
+            // Release: pairs with the Acquire in `len`.
+            self.header.len.fetch_max(id + 1, Ordering::Release);
+        }
+        stored
+    }
+
+    /// The state of node `id`; [`State::Free`] when it has no memory.
+    pub fn state(&self, id: u32) -> State {
+        if self.nodes.is_reserved(id) {
+            self.node(id).state()
+        } else {
+            State::Free
+        }
+    }
+
+    /// The stored bytes of a node's vector, if it has any.
+    pub fn vector(&self, id: u32) -> Option<&'r [u8]> {
+        match self.state(id) {
+            State::Free | State::Filling => None,
+            State::Stored | State::Linking | State::Live => Some(self.node(id).vector()),
+        }
+    }
+
+    /// The head of the chain of a node's postings (posting id + 1, 0 for none).
+    pub fn postings_of(&self, id: u32) -> &'r AtomicU32 {
+        &self.node(id).header.postings
+    }
+
+    /// The node whose vector is exactly these bytes, if a short search finds one.
+    pub fn find_equal(
+        &self,
+        vector: &[u8],
+        probe: &Probe,
+        search: &mut super::NearSearch,
+    ) -> Option<u32> {
+        /// Wide enough that a twin is missed about as rarely as any nearest neighbour.
+        const WINDOW: usize = 16;
+        search.restart();
+        search.widen(self, probe, WINDOW, &mut || false).ok()?;
+        search
+            .nearest()
+            .map(|(id, _)| id)
+            .find(|&id| self.node(id).vector() == vector)
+    }
+
+    /// Restores the links of a stored node from what the index's pages hold: `lists` are its slot
+    /// words, layer 0 first. Words that name a node at or past `len` are dropped, since page lists
+    /// are only hints. To be called by a loader, before anybody searches.
+    pub fn restore<'a>(&self, id: u32, len: u32, lists: impl Iterator<Item = &'a [u32]>) {
+        let node = self.node(id);
+        if !node.begin(State::Stored, State::Linking) {
+            return;
+        }
+        for (layer, words) in (0..=node.layer()).zip(lists) {
+            let list = self.list(id, layer);
+            for &word in words {
+                if let Some(other) = super::links::id_of(word)
+                    && other < len
+                    && other != id
+                    && (layer == 0 || self.config.layer_of(other) >= layer)
+                {
+                    super::links::add(list, other, word & super::links::PRUNED != 0);
+                }
+            }
+        }
+        entry::raise(
+            self.entry_word(),
+            Entry {
+                id,
+                layer: node.layer(),
+            },
+        );
+        node.finish_linking();
+    }
+
+    /// Copies the slot words of one list of a node, for the index's pages.
+    pub fn copy_links(&self, id: u32, layer: u32, out: &mut Vec<u32>) {
+        out.clear();
+        // Relaxed: only the words are copied, nothing behind them is read.
+        out.extend(
+            self.list(id, layer)
+                .iter()
+                .map(|slot| slot.load(Ordering::Relaxed)),
+        );
+    }
+
+    /// Where searches start.
+    pub fn entry(&self) -> Option<Entry> {
+        entry::load(&self.header.entry)
+    }
+
+    /// The distance of node `id` from the probe.
+    pub fn distance(&self, probe: &Probe, id: u32) -> f64 {
+        self.config.metric.distance(self.key(probe, id))
+    }
+
+    /// The distances of some nodes, in order.
+    pub fn distances(&self, probe: &Probe, ids: &[u32], mut visit: impl FnMut(u32, f64)) {
+        self.keys(probe, ids, |id, key| {
+            visit(id, self.config.metric.distance(key))
+        });
+    }
+
+    /// Makes a probe of a query vector, given in the bytes of a stored one. None when it has no
+    /// distance from anything: zero under cosine.
+    pub fn probe(&self, query: &[u8]) -> Option<Probe> {
+        let mut values = vec![0.0; self.config.dimensions as usize];
+        distance::decode(self.config.element, query, &mut values);
+        if self.config.metric == Metric::Cosine && !distance::normalise(&mut values) {
+            return None;
+        }
+        Some(Probe {
+            values,
+            inverse_norm: 1.0,
+        })
+    }
+
+    /// Bytes of the region that the graph holds.
+    pub fn bytes_held(&self) -> u64 {
+        self.nodes.bytes_held() + self.upper.bytes_held()
+    }
+
+    /// The arrays of nodes and of upper lists, for giving them back.
+    pub(crate) fn arrays(&self) -> [Records<'r>; 2] {
+        [self.nodes, self.upper]
+    }
+
+    pub(crate) fn entry_word(&self) -> &'r AtomicU64 {
+        &self.header.entry
+    }
+
+    #[inline(always)]
+    pub(crate) fn node(&self, id: u32) -> Node<'r> {
+        Node::at(&self.nodes, self.shape, id)
+    }
+
+    /// The neighbour list of a node on a layer, empty above its highest.
+    #[inline(always)]
+    pub(crate) fn list(&self, id: u32, layer: u32) -> &'r [AtomicU32] {
+        let node = self.node(id);
+        if layer == 0 {
+            node.slots
+        } else if layer > node.layer() {
+            &[]
+        } else {
+            upper_slots(
+                &self.upper,
+                node.upper() + layer - 1,
+                self.config.m as usize,
+            )
+        }
+    }
+
+    /// Makes `probe` the vector of node `id`.
+    pub(crate) fn probe_node(&self, id: u32, probe: &mut Probe) {
+        let node = self.node(id);
+        probe.values.resize(self.config.dimensions as usize, 0.0);
+        distance::decode(self.config.element, node.vector(), &mut probe.values);
+        probe.inverse_norm = node.inverse_norm();
+    }
+}
+
+/// A vector that distances are measured from.
+#[derive(Debug, Clone, Default)]
+pub struct Probe {
+    values: Vec<f32>,
+    inverse_norm: f32,
+}
+
+impl Probe {
+    #[inline(always)]
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    #[inline(always)]
+    pub(crate) fn inverse_norm(&self) -> f32 {
+        self.inverse_norm
+    }
+}

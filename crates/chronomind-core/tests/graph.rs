@@ -1,0 +1,306 @@
+//! The graph against a linear scan, and its structure against its own rules.
+//!
+//! May say `unsafe` to give an index back.
+#![allow(unsafe_code)]
+
+mod common;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use chronomind_core::arena::HeapRegion;
+use chronomind_core::distance::{Element, Metric};
+use chronomind_core::graph::{Graph, GraphConfig, Inserter, NearSearch, State};
+use chronomind_core::index::{Index, IndexConfig};
+use common::{Data, Random, bytes};
+use proptest::prelude::*;
+
+fn config(metric: Metric, dimensions: usize, m: u32) -> IndexConfig {
+    let graph = GraphConfig {
+        metric,
+        element: Element::F32,
+        dimensions: dimensions as u32,
+        m,
+        ef_construction: 64,
+        seed: 5,
+    };
+    IndexConfig {
+        graph,
+        attributes: 0,
+    }
+}
+
+fn store(graph: &Graph<'_>, id: u32, vector: &[f32]) {
+    let upper = graph.reserve(id).unwrap();
+    assert!(graph.store(id, upper, &bytes(vector)));
+}
+
+fn build(graph: &Graph<'_>, data: &Data, threads: usize) {
+    for at in 0..data.len() {
+        store(graph, at as u32, data.row(at));
+    }
+    let next = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut inserter = Inserter::default();
+                loop {
+                    let id = next.fetch_add(1, Ordering::Relaxed);
+                    if id as usize >= data.len() {
+                        break;
+                    }
+                    graph.link(id, &mut inserter);
+                }
+            });
+        }
+    });
+}
+
+/// Ids of all nodes in order of distance.
+fn linear(graph: &Graph<'_>, query: &[f32]) -> Vec<u32> {
+    let probe = graph.probe(&bytes(query)).unwrap();
+    let mut all: Vec<(f64, u32)> = (0..graph.len())
+        .map(|id| (graph.distance(&probe, id), id))
+        .collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    all.into_iter().map(|(_, id)| id).collect()
+}
+
+fn search(graph: &Graph<'_>, query: &[f32], ef: usize) -> Vec<u32> {
+    let probe = graph.probe(&bytes(query)).unwrap();
+    let mut search = NearSearch::new();
+    search.widen(graph, &probe, ef, &mut || false).unwrap();
+    search.nearest().map(|(id, _)| id).collect()
+}
+
+fn recall(graph: &Graph<'_>, data: &Data, ef: usize) -> f64 {
+    let mut hits = 0;
+    for at in 0..data.query_count() {
+        let truth = linear(graph, data.query(at));
+        let found = search(graph, data.query(at), ef);
+        hits += truth[..10]
+            .iter()
+            .filter(|&id| found.iter().take(10).any(|f| f == id))
+            .count();
+    }
+    hits as f64 / (10 * data.query_count()) as f64
+}
+
+/// The gate of the design at half its set: .98 at 80 candidates, whoever links.
+#[test]
+fn recall_of_real_memories_holds_however_many_threads_link() {
+    let data = Data::load(20_000);
+    for threads in [1, 4] {
+        let heap = HeapRegion::new(128 << 20);
+        let index = Index::create(heap.region(), config(Metric::Cosine, data.dimensions, 16));
+        let index = index.unwrap();
+        build(index.graph(), &data, threads);
+        let report = index.graph().check(&mut || false).unwrap();
+        assert_eq!((report.live, report.unlinked), (data.len() as u32, 0));
+        assert!(report.unreachable * 500 <= report.live, "{report:?}");
+        let recall = recall(index.graph(), &data, 80);
+        eprintln!("{threads} threads: recall {recall:.4} at 80");
+        assert!(recall >= 0.98, "{recall}");
+    }
+}
+
+#[test]
+fn every_metric_finds_its_neighbours() {
+    let data = Data::generated(3_000);
+    for metric in Metric::ALL {
+        let heap = HeapRegion::new(64 << 20);
+        let index = Index::create(heap.region(), config(metric, data.dimensions, 16)).unwrap();
+        build(index.graph(), &data, 2);
+        index.graph().check(&mut || false).unwrap();
+        // Under the inner product the nearest of all queries are the same few long vectors, which
+        // a graph of mutual neighbours is known to be worse at.
+        let least = if metric == Metric::InnerProduct {
+            0.85
+        } else {
+            0.97
+        };
+        let recall = recall(index.graph(), &data, 100);
+        assert!(recall >= least, "{metric:?} {recall}");
+    }
+}
+
+#[test]
+fn widening_step_by_step_finds_what_one_wide_search_finds() {
+    let data = Data::generated(2_000);
+    let heap = HeapRegion::new(64 << 20);
+    let index = Index::create(heap.region(), config(Metric::L2, data.dimensions, 8)).unwrap();
+    let graph = index.graph();
+    build(graph, &data, 1);
+    for at in 0..20 {
+        let probe = graph.probe(&bytes(data.query(at))).unwrap();
+        let mut search = NearSearch::new();
+        let mut window = 10;
+        let mut before = Vec::new();
+        while !search.exhausted() {
+            search.widen(graph, &probe, window, &mut || false).unwrap();
+            let now: Vec<u32> = search.nearest().map(|(id, _)| id).collect();
+            assert!(
+                before.iter().all(|id| now.contains(id)),
+                "a known node was lost"
+            );
+            assert!(now.len() == window || search.exhausted());
+            before = now;
+            window *= 2;
+        }
+        let report = graph.check(&mut || false).unwrap();
+        assert!(before.len() as u32 >= report.live - report.unreachable);
+    }
+}
+
+#[test]
+fn a_stopped_search_goes_on_where_it_stood() {
+    let data = Data::generated(3_000);
+    let heap = HeapRegion::new(64 << 20);
+    let index = Index::create(heap.region(), config(Metric::L2, data.dimensions, 8)).unwrap();
+    let graph = index.graph();
+    build(graph, &data, 1);
+    let probe = graph.probe(&bytes(data.query(0))).unwrap();
+    let mut search = NearSearch::new();
+    assert!(search.widen(graph, &probe, 2_000, &mut || true).is_err());
+    search.widen(graph, &probe, 2_000, &mut || false).unwrap();
+    let stopped: Vec<u32> = search.nearest().map(|(id, _)| id).collect();
+    assert_eq!(stopped, self::search(graph, data.query(0), 2_000));
+}
+
+#[test]
+fn links_survive_being_written_and_restored() {
+    let data = Data::generated(2_000);
+    let heap = HeapRegion::new(128 << 20);
+    let config = config(Metric::Cosine, data.dimensions, 12);
+    let index = Index::create(heap.region(), config).unwrap();
+    build(index.graph(), &data, 1);
+    let copy = Index::create(heap.region(), config).unwrap();
+    for id in 0..index.graph().len() {
+        store(copy.graph(), id, data.row(id as usize));
+    }
+    let mut words = Vec::new();
+    for id in 0..index.graph().len() {
+        let lists: Vec<Vec<u32>> = (0..=config.graph.layer_of(id))
+            .map(|layer| {
+                index.graph().copy_links(id, layer, &mut words);
+                words.clone()
+            })
+            .collect();
+        copy.graph()
+            .restore(id, data.len() as u32, lists.iter().map(Vec::as_slice));
+    }
+    let (old, new) = (index.graph(), copy.graph());
+    assert_eq!(old.check(&mut || false), new.check(&mut || false));
+    for at in 0..data.query_count() {
+        let query = data.query(at);
+        assert_eq!(search(old, query, 40), search(new, query, 40));
+    }
+}
+
+#[test]
+fn foreign_words_in_stored_lists_are_dropped() {
+    let data = Data::generated(10);
+    let heap = HeapRegion::new(16 << 20);
+    let config = config(Metric::L2, data.dimensions, 4);
+    let index = Index::create(heap.region(), config).unwrap();
+    for at in 0..10 {
+        store(index.graph(), at, data.row(at as usize));
+    }
+    // Itself, out of range, an id twice, and one good.
+    for id in 0..10 {
+        let other = (id + 1) % 10 + 1;
+        let layer0 = [id + 1, 4_000_000, other, other, 0, 0, 0, 0];
+        let upper = [4_000_000_u32, 0, 0, 0];
+        let layers = config.graph.layer_of(id);
+        let lists = std::iter::once(&layer0[..]).chain((0..layers).map(|_| &upper[..]));
+        index.graph().restore(id, 10, lists);
+        assert_eq!(index.graph().state(id), State::Live);
+    }
+    let report = index.graph().check(&mut || false).unwrap();
+    assert_eq!(report.links, 10);
+}
+
+#[test]
+fn an_equal_vector_is_found_by_its_bytes() {
+    let data = Data::generated(1_000);
+    let heap = HeapRegion::new(64 << 20);
+    let index = Index::create(heap.region(), config(Metric::Cosine, data.dimensions, 16)).unwrap();
+    let graph = index.graph();
+    build(graph, &data, 1);
+    let mut search = NearSearch::new();
+    let mut found = 0;
+    for at in 0..data.len() {
+        let vector = bytes(data.row(at));
+        let probe = graph.probe(&vector).unwrap();
+        found += u32::from(graph.find_equal(&vector, &probe, &mut search) == Some(at as u32));
+        // Twice as long: the same direction, another vector.
+        let longer: Vec<f32> = data.row(at).iter().map(|value| value * 2.0).collect();
+        assert_eq!(graph.find_equal(&bytes(&longer), &probe, &mut search), None);
+    }
+    assert!(found >= 990, "{found}");
+}
+
+#[test]
+fn a_full_region_is_told_and_nothing_is_lost() {
+    let data = Data::generated(5_000);
+    let heap = HeapRegion::new(2 << 20);
+    let index = Index::create(heap.region(), config(Metric::L2, data.dimensions, 16)).unwrap();
+    let graph = index.graph();
+    let mut inserter = Inserter::default();
+    let mut stored = 0;
+    while let Ok(upper) = graph.reserve(stored) {
+        graph.store(stored, upper, &bytes(data.row(stored as usize)));
+        graph.link(stored, &mut inserter);
+        stored += 1;
+    }
+    assert!(stored > 100);
+    assert_eq!(graph.check(&mut || false).unwrap().live, stored);
+    let used = heap.region().used();
+    // SAFETY: the last use of the index was above.
+    unsafe { index.release() };
+    assert!(heap.region().used() < used);
+    assert_eq!(
+        heap.region().used(),
+        1,
+        "only the region's own header is left"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 60,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// With a beam that covers everything, a search is a linear scan.
+    #[test]
+    fn a_search_that_covers_all_is_exact(
+        seed in 1_u64..1_000_000,
+        count in 1_usize..300,
+        dimensions in 1_usize..40,
+        m in 2_u32..12,
+        metric in prop::sample::select(Metric::ALL.to_vec()),
+    ) {
+        let heap = HeapRegion::new(16 << 20);
+        let index = Index::create(heap.region(), config(metric, dimensions, m)).unwrap();
+        let graph = index.graph();
+        let mut random = Random(seed);
+        let mut inserter = Inserter::default();
+        for id in 0..count as u32 {
+            let vector: Vec<f32> = (0..dimensions).map(|_| random.normal()).collect();
+            store(graph, id, &vector);
+            graph.link(id, &mut inserter);
+        }
+        let report = graph.check(&mut || false).unwrap();
+        let query: Vec<f32> = (0..dimensions).map(|_| random.normal()).collect();
+        let found = search(graph, &query, count);
+        prop_assert!(found.len() as u32 >= report.live - report.unreachable);
+        if found.len() == count {
+            let probe = graph.probe(&bytes(&query)).unwrap();
+            let of = |ids: &[u32]| -> Vec<f64> {
+                ids.iter().map(|&id| graph.distance(&probe, id)).collect()
+            };
+            prop_assert_eq!(of(&found), of(&linear(graph, &query)));
+        }
+    }
+}
