@@ -1,6 +1,24 @@
 //! ChronoMind: exact, recency-aware vector search inside stock PostgreSQL.
-pgrx::pg_module_magic!();
 
+pub mod am;
 pub mod error;
+pub mod guc;
+pub mod memory;
 pub mod pages;
 pub mod pg;
+pub mod preload;
+
+pgrx::pg_module_magic!();
+
+/// Called when Postgres loads the library.
+#[pgrx::pg_guard]
+#[allow(non_snake_case)]
+pub extern "C-unwind" fn _PG_init() {
+    let preloading = pg::startup::is_preloading();
+    if preloading {
+        preload::mark();
+    }
+    guc::define(preloading);
+    pg::startup::reserve_settings(c"chronomind");
+    am::callbacks::define_options();
+}

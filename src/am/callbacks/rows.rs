@@ -1,0 +1,133 @@
+//! Rows on their way into the index.
+
+use crate::am::columns::Columns;
+use crate::am::row::HeapRow;
+use crate::error::{OrRaise, Result};
+use crate::pg::datum::{self, Vector};
+use chronomind_core::record::Tid;
+use chronomind_core::score::Row;
+use pgrx::itemptr::item_pointer_get_both;
+use pgrx::pg_guard;
+use pgrx::pg_sys::{self, Datum};
+use std::ffi::c_void;
+
+/// Decodes rows, reusing its buffer.
+pub struct RowDecoder<'a> {
+    columns: &'a Columns,
+    keys: Vec<u64>,
+}
+
+impl<'a> RowDecoder<'a> {
+    pub fn new(columns: &'a Columns) -> Self {
+        RowDecoder {
+            columns,
+            keys: vec![0; columns.attributes.len()],
+        }
+    }
+
+    /// Hands the decoded row on.
+    ///
+    /// # Safety
+    /// `values` and `nulls` have an entry for each column of an index with these columns, and
+    /// `tid` is valid.
+    pub unsafe fn decode(
+        &mut self,
+        values: *const Datum,
+        nulls: *const bool,
+        tid: pg_sys::ItemPointer,
+        take: impl FnOnce(HeapRow) -> Result<()>,
+    ) -> Result<()> {
+        let columns = self.columns;
+        // SAFETY: by the caller. Index columns: one vector, and the attributes.
+        let (values, is_null, (block, offset)) = unsafe {
+            let length = 1 + columns.attributes.len();
+            (
+                std::slice::from_raw_parts(values, length),
+                std::slice::from_raw_parts(nulls, length),
+                item_pointer_get_both(*tid),
+            )
+        };
+        let mut nulls = 0;
+        for (i, attribute) in columns.attributes.iter().enumerate() {
+            self.keys[i] = if is_null[i + 1] {
+                nulls |= 1 << i;
+                0
+            } else {
+                // SAFETY: a value of the column's type.
+                unsafe { datum::key(values[i + 1], *attribute) }
+            };
+        }
+        let vector = if is_null[0] {
+            None
+        } else {
+            // SAFETY: a value of the column's type.
+            let vector = unsafe { Vector::new(values[0], columns.element)? };
+            Some(vector.with_dimensions(columns.dimensions, columns.element)?)
+        };
+        take(HeapRow {
+            tid: Tid { block, offset },
+            vector: vector.as_ref().map(Vector::bytes),
+            attributes: Row {
+                keys: &self.keys,
+                nulls,
+            },
+        })
+    }
+}
+
+/// Takes the rows of a table, one by one.
+type Take<'a> = dyn FnMut(HeapRow) -> Result<()> + 'a;
+
+struct HeapScan<'a> {
+    decoder: RowDecoder<'a>,
+    take: &'a mut Take<'a>,
+}
+
+/// Gives every row that the index has to have, and returns how many rows the table has.
+///
+/// # Safety
+/// The relations and `info` are what Postgres gives to `ambuild`.
+pub unsafe fn scan_heap<'a>(
+    heap: pg_sys::Relation,
+    index: pg_sys::Relation,
+    info: *mut pg_sys::IndexInfo,
+    columns: &'a Columns,
+    take: &'a mut Take<'a>,
+) -> f64 {
+    let mut scan = HeapScan {
+        decoder: RowDecoder::new(columns),
+        take,
+    };
+    // SAFETY: by the caller; the state outlives the scan.
+    unsafe {
+        pg_sys::table_index_build_scan(
+            heap,
+            index,
+            info,
+            true,
+            true,
+            Some(build_row),
+            (&raw mut scan).cast(),
+            std::ptr::null_mut(),
+        )
+    }
+}
+
+/// The door through which `table_index_build_scan` gives rows.
+#[pg_guard]
+unsafe extern "C-unwind" fn build_row(
+    _index: pg_sys::Relation,
+    tid: pg_sys::ItemPointer,
+    values: *mut Datum,
+    nulls: *mut bool,
+    _is_alive: bool,
+    state: *mut c_void,
+) {
+    // SAFETY: the state is what `scan_heap` passed, and Postgres gives valid rows.
+    unsafe {
+        let scan = &mut *state.cast::<HeapScan>();
+        scan.decoder
+            .decode(values, nulls, tid, &mut *scan.take)
+            .or_raise();
+    }
+}

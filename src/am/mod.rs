@@ -1,0 +1,15 @@
+//! The access method `chrono`: what Postgres sees of an index.
+
+pub mod build;
+pub mod callbacks;
+pub mod columns;
+pub mod cost;
+pub mod insert;
+pub mod options;
+pub mod query;
+pub mod request;
+pub mod row;
+pub mod scan;
+mod tags;
+pub mod vacuum;
+pub mod validate;

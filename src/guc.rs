@@ -1,0 +1,130 @@
+//! Settings.
+
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+
+/// Bytes in the unit of `chronomind.shared_memory_size`.
+const MEGABYTE: u64 = 1 << 20;
+
+/// The region's size where the machine's memory cannot be told.
+const FALLBACK_REGION: u64 = 1 << 30;
+
+static SHARED_MEMORY_SIZE: GucSetting<i32> = GucSetting::<i32>::new(0);
+static EF_SEARCH: GucSetting<i32> = GucSetting::<i32>::new(40);
+static RECENCY_WEIGHT: GucSetting<f64> = GucSetting::<f64>::new(0.3);
+static IMPORTANCE_WEIGHT: GucSetting<f64> = GucSetting::<f64>::new(0.0);
+static BASE_DECAY_RATE: GucSetting<f64> = GucSetting::<f64>::new(0.1);
+
+/// Bytes of shared memory to reserve at server start.
+pub fn shared_memory_size() -> u64 {
+    match u64::try_from(SHARED_MEMORY_SIZE.get()) {
+        Ok(megabytes) if megabytes > 0 => megabytes * MEGABYTE,
+        _ => physical_memory().map_or(FALLBACK_REGION, |bytes| bytes / 4),
+    }
+}
+
+/// Candidates that a search keeps while it walks the graph.
+pub fn ef_search() -> u32 {
+    EF_SEARCH.get().unsigned_abs()
+}
+
+/// Weight of recency in a blend that names none.
+pub fn recency_weight() -> f64 {
+    RECENCY_WEIGHT.get()
+}
+
+/// Weight of importance in a blend that names none.
+pub fn importance_weight() -> f64 {
+    IMPORTANCE_WEIGHT.get()
+}
+
+/// Decay per hour of rows without a rate of their own.
+pub fn base_decay_rate() -> f64 {
+    BASE_DECAY_RATE.get()
+}
+
+/// The machine's memory in bytes, where the system tells it.
+fn physical_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let total = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = total.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// Makes the settings known. Those that only take effect at server start exist only when the
+/// library is loaded then, as Postgres demands.
+pub fn define(preloading: bool) {
+    if preloading {
+        GucRegistry::define_int_guc(
+            c"chronomind.shared_memory_size",
+            c"Shared memory that chrono indexes may use.",
+            c"The system hands it out as indexes grow. 0 stands for a quarter of the machine's memory.",
+            &SHARED_MEMORY_SIZE,
+            0,
+            i32::MAX,
+            GucContext::Postmaster,
+            GucFlags::UNIT_MB,
+        );
+    }
+    GucRegistry::define_int_guc(
+        c"chronomind.ef_search",
+        c"Candidates that a search of a chrono index keeps while it walks the graph.",
+        c"More give better recall and slower searches.",
+        &EF_SEARCH,
+        1,
+        10_000,
+        GucContext::Userset,
+        GucFlags::EXPLAIN,
+    );
+    define_float(
+        c"chronomind.recency_weight",
+        c"Weight of recency in a score that names none.",
+        c"At most 1 together with the weight of importance; similarity has the rest.",
+        &RECENCY_WEIGHT,
+        1.0,
+    );
+    define_float(
+        c"chronomind.importance_weight",
+        c"Weight of importance in a score that names none.",
+        c"At most 1 together with the weight of recency; similarity has the rest.",
+        &IMPORTANCE_WEIGHT,
+        1.0,
+    );
+    define_float(
+        c"chronomind.base_decay_rate",
+        c"How fast memories without a rate of their own fade, per hour.",
+        c"After t hours exp(-rate * t) of their recency is left.",
+        &BASE_DECAY_RATE,
+        1e6,
+    );
+}
+
+fn define_float(
+    name: &'static std::ffi::CStr,
+    short: &'static std::ffi::CStr,
+    long: &'static std::ffi::CStr,
+    setting: &'static GucSetting<f64>,
+    max: f64,
+) {
+    GucRegistry::define_float_guc(
+        name,
+        short,
+        long,
+        setting,
+        0.0,
+        max,
+        GucContext::Userset,
+        GucFlags::EXPLAIN,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_machine_tells_its_memory() {
+        if std::path::Path::new("/proc/meminfo").exists() {
+            assert!(super::physical_memory().is_some_and(|bytes| bytes > 1 << 26));
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! What the system catalogs say about an index and its operator classes.
+
+use crate::error::{Error, Result};
+use pgrx::PgTupleDesc;
+use pgrx::pg_sys::{self, Datum, Oid};
+use std::ffi::{CStr, c_char, c_int};
+
+/// Support function that tells the metric of a vector operator class.
+pub const METRIC_FUNCTION: u16 = 1;
+/// Support function that tells the element type of a vector operator class.
+pub const ELEMENT_FUNCTION: u16 = 2;
+/// Support functions of the access method.
+pub const SUPPORT_FUNCTIONS: u16 = 2;
+
+/// A key column of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexColumn {
+    /// The type that its operator class is for.
+    pub input_type: Oid,
+    /// The collation that it compares by.
+    pub collation: Oid,
+    /// The type modifier: dimensions of a vector, negative where there are none.
+    pub type_modifier: i32,
+    /// What the support functions of a vector operator class tell.
+    pub vector: Option<VectorTags>,
+}
+
+/// What the support functions of a vector operator class tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VectorTags {
+    /// Number of the metric.
+    pub metric: i16,
+    /// Number of the element type.
+    pub element: i16,
+}
+
+/// The key columns of an index, first to last.
+///
+/// # Safety
+/// `index` is an open index of our access method.
+pub unsafe fn index_columns(index: pg_sys::Relation) -> Vec<IndexColumn> {
+    // SAFETY: an open relation keeps its descriptor, which the result does not outlive.
+    let attributes = unsafe { PgTupleDesc::from_pg_unchecked((*index).rd_att) };
+    let column = |(i, attribute): (usize, &pg_sys::FormData_pg_attribute)| {
+        // SAFETY: the relation cache has an entry in these arrays for each key column.
+        unsafe {
+            IndexColumn {
+                input_type: *(*index).rd_opcintype.add(i),
+                collation: *(*index).rd_indcollation.add(i),
+                type_modifier: attribute.atttypmod,
+                vector: vector_tags(index, attribute.attnum),
+            }
+        }
+    };
+    attributes.iter().enumerate().map(column).collect()
+}
+
+/// # Safety
+/// `index` is an open index of our access method with such a column.
+unsafe fn vector_tags(index: pg_sys::Relation, column: pg_sys::AttrNumber) -> Option<VectorTags> {
+    // SAFETY: by the caller; the functions that the operator class names take no argument.
+    unsafe {
+        if pg_sys::index_getprocid(index, column, METRIC_FUNCTION) == Oid::INVALID {
+            return None;
+        }
+        let call = |function| {
+            let info = pg_sys::index_getprocinfo(index, column, function);
+            pg_sys::FunctionCall0Coll(info, Oid::INVALID).value() as i16
+        };
+        Some(VectorTags {
+            metric: call(METRIC_FUNCTION),
+            element: call(ELEMENT_FUNCTION),
+        })
+    }
+}
+
+/// True where equal strings are equal bytes. Also for a type that has no collation.
+pub fn is_deterministic(collation: Oid) -> bool {
+    // SAFETY: a lookup by identifier, which fails cleanly.
+    collation == Oid::INVALID || unsafe { pg_sys::get_collation_isdeterministic(collation) }
+}
+
+/// The name of a collation for messages.
+pub fn collation_name(collation: Oid) -> String {
+    // SAFETY: the name is a palloc'd string, or null for an unknown collation.
+    unsafe { owned(pg_sys::get_collation_name(collation)) }
+}
+
+/// An operator class of our access method.
+#[derive(Debug, Clone)]
+pub struct OperatorClass {
+    /// Its name.
+    pub name: String,
+    /// The family that has its operators and functions.
+    pub family: Oid,
+    /// The type that it is for.
+    pub input_type: Oid,
+    /// The type that the index would store instead, if any.
+    pub storage_type: Oid,
+}
+
+/// An operator in a family.
+#[derive(Debug, Clone)]
+pub struct FamilyOperator {
+    /// Its number.
+    pub strategy: i16,
+    /// Type of the indexed column.
+    pub left: Oid,
+    /// Type of what the column is compared with.
+    pub right: Oid,
+    /// Name and types for messages.
+    pub name: String,
+    /// Type of the result.
+    pub result: Oid,
+    /// For an operator to order by, the family that sorts its results.
+    pub sort_family: Option<Oid>,
+}
+
+/// A support function in a family.
+#[derive(Debug, Clone)]
+pub struct FamilyFunction {
+    /// Its number.
+    pub number: i16,
+    /// The type that it is registered for.
+    pub left: Oid,
+    /// The other type that it is registered for.
+    pub right: Oid,
+    /// Name and types for messages.
+    pub name: String,
+    /// Type of the result.
+    pub result: Oid,
+    /// Number of arguments.
+    pub arguments: usize,
+}
+
+/// The operator class of that identifier.
+pub fn operator_class(class: Oid) -> Result<OperatorClass> {
+    // SAFETY: a tuple of this cache has this form, and is released after the copy.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::CLAOID as c_int,
+            Datum::from(class),
+        );
+        if tuple.is_null() {
+            return Err(Error::bug(format!(
+                "operator class {} is not in the catalog",
+                class.to_u32()
+            )));
+        }
+        let form = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_opclass>();
+        let found = OperatorClass {
+            name: CStr::from_ptr(form.opcname.data.as_ptr())
+                .to_string_lossy()
+                .into_owned(),
+            family: form.opcfamily,
+            input_type: form.opcintype,
+            storage_type: form.opckeytype,
+        };
+        pg_sys::ReleaseSysCache(tuple);
+        Ok(found)
+    }
+}
+
+/// The operators of a family.
+pub fn family_operators(family: Oid) -> Vec<FamilyOperator> {
+    let describe = |form: &pg_sys::FormData_pg_amop| {
+        // SAFETY: lookups by identifier.
+        let (name, result) = unsafe {
+            (
+                owned(pg_sys::format_operator(form.amopopr)),
+                pg_sys::get_op_rettype(form.amopopr),
+            )
+        };
+        let orders = form.amoppurpose as u8 == pg_sys::AMOP_ORDER;
+        FamilyOperator {
+            strategy: form.amopstrategy,
+            left: form.amoplefttype,
+            right: form.amoprighttype,
+            name,
+            result,
+            sort_family: orders.then_some(form.amopsortfamily),
+        }
+    };
+    // SAFETY: the tuples of this cache have this form.
+    unsafe { members(pg_sys::SysCacheIdentifier::AMOPSTRATEGY, family, describe) }
+}
+
+/// The support functions of a family.
+pub fn family_functions(family: Oid) -> Vec<FamilyFunction> {
+    let describe = |form: &pg_sys::FormData_pg_amproc| {
+        let (mut types, mut arguments) = (std::ptr::null_mut(), 0);
+        // SAFETY: lookups by identifier; the places written to outlive the call.
+        let (name, result) = unsafe {
+            (
+                owned(pg_sys::format_procedure(form.amproc)),
+                pg_sys::get_func_signature(form.amproc, &mut types, &mut arguments),
+            )
+        };
+        FamilyFunction {
+            number: form.amprocnum,
+            left: form.amproclefttype,
+            right: form.amprocrighttype,
+            name,
+            result,
+            arguments: arguments as usize,
+        }
+    };
+    // SAFETY: the tuples of this cache have this form.
+    unsafe { members(pg_sys::SysCacheIdentifier::AMPROCNUM, family, describe) }
+}
+
+/// Describes each row that a catalog has for a family.
+///
+/// # Safety
+/// `cache` is searched by family first, and its tuples are of form `F`.
+unsafe fn members<F, T>(
+    cache: pg_sys::SysCacheIdentifier::Type,
+    family: Oid,
+    describe: impl Fn(&F) -> T,
+) -> Vec<T> {
+    let none = Datum::null();
+    // SAFETY: by the caller. The list is pinned until it is released.
+    unsafe {
+        let list = pg_sys::SearchSysCacheList(cache as c_int, 1, Datum::from(family), none, none);
+        let found = (*list)
+            .members
+            .as_slice((*list).n_members as usize)
+            .iter()
+            .map(|member| describe(&*pg_sys::GETSTRUCT(&mut (**member).tuple).cast::<F>()))
+            .collect();
+        pg_sys::ReleaseCatCacheList(list);
+        found
+    }
+}
+
+/// True where a sort family, which is always one of btree's, sorts values of a type.
+pub fn sorts(family: Oid, value: Oid) -> bool {
+    let less = pg_sys::BTLessStrategyNumber as i16;
+    // SAFETY: a lookup by identifier.
+    unsafe { pg_sys::get_opfamily_member(family, value, value, less) != Oid::INVALID }
+}
+
+/// The name of a type for messages.
+pub fn type_name(oid: Oid) -> String {
+    // SAFETY: a palloc'd string.
+    unsafe { owned(pg_sys::format_type_be(oid)) }
+}
+
+/// Takes over a string of Postgres's.
+///
+/// # Safety
+/// Null, or a palloc'd string that nobody else has.
+unsafe fn owned(string: *mut c_char) -> String {
+    if string.is_null() {
+        return String::new();
+    }
+    // SAFETY: by the caller.
+    unsafe {
+        let text = CStr::from_ptr(string).to_string_lossy().into_owned();
+        pg_sys::pfree(string.cast());
+        text
+    }
+}

@@ -1,0 +1,238 @@
+//! SQL values as the engine takes them: vectors as bytes, attributes as sortable keys.
+
+use crate::error::{Error, Result};
+use crate::pg::attribute::AttributeType;
+use chronomind_core::distance::Element;
+use chronomind_core::score::{encode_float, encode_int};
+use pgrx::pg_sys::{self, Datum};
+use pgrx::{PgSqlErrorCode, varlena};
+use std::ffi::c_int;
+
+unsafe extern "C-unwind" {
+    /// Postgres's hash of bytes: `hash_bytes_extended` in `common/hashfn.h`. Tables are
+    /// partitioned by it, so that it is the same in all versions.
+    fn hash_bytes_extended(bytes: *const u8, length: c_int, seed: u64) -> u64;
+}
+
+/// Bytes of a `vector` or `halfvec` before its elements: varlena header, dimensions, unused.
+const VECTOR_HEADER: usize = 8;
+
+/// A value of variable length, decompressed and fetched from the TOAST table where need be.
+struct Detoasted {
+    varlena: *mut pg_sys::varlena,
+    is_copy: bool,
+}
+
+impl Detoasted {
+    /// With the long header, aligned to four bytes.
+    ///
+    /// # Safety
+    /// `datum` is a varlena, and outlives the result.
+    unsafe fn aligned(datum: Datum) -> Self {
+        let original = datum.cast_mut_ptr();
+        // SAFETY: by the caller.
+        let varlena = unsafe { pg_sys::pg_detoast_datum(original) };
+        Detoasted {
+            varlena,
+            is_copy: varlena != original,
+        }
+    }
+
+    /// With whichever header it has.
+    ///
+    /// # Safety
+    /// As for [`Detoasted::aligned`].
+    unsafe fn packed(datum: Datum) -> Self {
+        let original = datum.cast_mut_ptr();
+        // SAFETY: by the caller.
+        let varlena = unsafe { pg_sys::pg_detoast_datum_packed(original) };
+        Detoasted {
+            varlena,
+            is_copy: varlena != original,
+        }
+    }
+
+    /// The value behind its header.
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: detoasted above, and alive as long as self.
+        unsafe { varlena::varlena_to_byte_slice(self.varlena) }
+    }
+}
+
+impl Drop for Detoasted {
+    fn drop(&mut self) {
+        if self.is_copy {
+            // SAFETY: the copy was made for us and nobody else knows it.
+            unsafe { pg_sys::pfree(self.varlena.cast()) }
+        }
+    }
+}
+
+/// The bytes of a value of variable length.
+///
+/// # Safety
+/// `datum` is a varlena.
+pub unsafe fn varlena(datum: Datum) -> Vec<u8> {
+    // SAFETY: by the caller.
+    unsafe { Detoasted::packed(datum) }.bytes().to_vec()
+}
+
+/// The elements of an array that are not NULL. They live as long as the array, or as the current
+/// memory context where it had to be fetched or decompressed.
+///
+/// # Safety
+/// `datum` is an array.
+pub unsafe fn array(datum: Datum) -> Vec<Datum> {
+    // SAFETY: by the caller. The results are arrays of `count` entries, and ours to free.
+    unsafe {
+        let array = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
+        let (mut width, mut by_value, mut alignment) = (0, false, 0);
+        let element = (*array).elemtype;
+        pg_sys::get_typlenbyvalalign(element, &mut width, &mut by_value, &mut alignment);
+        let (mut values, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
+        pg_sys::deconstruct_array(
+            array,
+            element,
+            width.into(),
+            by_value,
+            alignment,
+            &mut values,
+            &mut nulls,
+            &mut count,
+        );
+        let found = (0..count as usize)
+            .filter(|&i| !*nulls.add(i))
+            .map(|i| *values.add(i))
+            .collect();
+        pg_sys::pfree(values.cast());
+        pg_sys::pfree(nulls.cast());
+        found
+    }
+}
+
+/// A value of type `vector` or `halfvec`.
+pub struct Vector {
+    value: Detoasted,
+}
+
+impl Vector {
+    /// Fails where the value is not a vector of such elements.
+    ///
+    /// # Safety
+    /// `datum` is a varlena, and outlives the result.
+    pub unsafe fn new(datum: Datum, element: Element) -> Result<Self> {
+        // SAFETY: by the caller.
+        let value = unsafe { Detoasted::aligned(datum) };
+        let bytes = value.bytes();
+        let (header, elements) = bytes
+            .split_at_checked(VECTOR_HEADER - size_of::<i32>())
+            .ok_or_else(|| not_a_vector(bytes.len()))?;
+        let dimensions = usize::from(u16::from_ne_bytes([header[0], header[1]]));
+        if elements.len() != dimensions * element.size() {
+            return Err(not_a_vector(bytes.len()));
+        }
+        Ok(Vector { value })
+    }
+
+    /// The elements as they are in the table, in the machine's byte order; aligned to four bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.value.bytes()[VECTOR_HEADER - size_of::<i32>()..]
+    }
+
+    /// Fails, as pgvector does, where the vector does not have that many elements.
+    pub fn with_dimensions(self, dimensions: u32, element: Element) -> Result<Self> {
+        let own = self.bytes().len() / element.size();
+        if own == dimensions as usize {
+            return Ok(self);
+        }
+        Err(Error::mistake(
+            PgSqlErrorCode::ERRCODE_DATA_EXCEPTION,
+            format!("different vector dimensions {dimensions} and {own}"),
+        )
+        .detail(format!(
+            "The indexed column has {dimensions} dimensions, the vector has {own}."
+        )))
+    }
+}
+
+fn not_a_vector(bytes: usize) -> Error {
+    Error::mistake(
+        PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+        format!("a value of {bytes} bytes is not a vector of the column's type"),
+    )
+}
+
+/// The key of an attribute: its unsigned order is the SQL order of the type, or it is a hash where
+/// only equality counts.
+///
+/// # Safety
+/// `datum` is a value of that type, not NULL.
+pub unsafe fn key(datum: Datum, attribute: AttributeType) -> u64 {
+    let bits = datum.value();
+    match attribute {
+        AttributeType::Bool => encode_int(i64::from(bits as u8 != 0)),
+        AttributeType::Int2 => encode_int(i64::from(bits as i16)),
+        AttributeType::Int4 | AttributeType::Date => encode_int(i64::from(bits as i32)),
+        AttributeType::Int8 | AttributeType::Timestamp | AttributeType::Timestamptz => {
+            encode_int(bits as i64)
+        }
+        AttributeType::Float4 => encode_float(f64::from(f32::from_bits(bits as u32))),
+        AttributeType::Float8 => encode_float(f64::from_bits(bits as u64)),
+        // SAFETY: a text is a varlena.
+        AttributeType::Text => hash(unsafe { Detoasted::packed(datum) }.bytes()),
+        AttributeType::Uuid => {
+            // SAFETY: a uuid is a pointer to 16 bytes.
+            hash(unsafe { &*datum.cast_mut_ptr::<[u8; 16]>() })
+        }
+        // A label keeps its identifier through renaming and pg_upgrade.
+        AttributeType::Enum => hash(&(bits as u32).to_ne_bytes()),
+    }
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    // A varlena has less than a gigabyte.
+    let length = bytes.len() as c_int;
+    // SAFETY: the length is the slice's.
+    unsafe { hash_bytes_extended(bytes.as_ptr(), length, 0) }
+}
+
+/// The key, in the order of `column`, of a value of type `bound` that the column is compared with.
+///
+/// # Safety
+/// `datum` is a value of type `bound`, not NULL.
+pub unsafe fn bound_key(datum: Datum, bound: AttributeType, column: AttributeType) -> Result<u64> {
+    use AttributeType::{Date, Float4, Float8, Int2, Int4, Int8, Timestamp, Timestamptz};
+    let mut overflow = 0;
+    let bits = datum.value();
+    let moment = match (column, bound) {
+        (Int2 | Int4 | Int8, Int2 | Int4 | Int8) | (Float4 | Float8, Float4 | Float8) => {
+            // SAFETY: by the caller.
+            return Ok(unsafe { key(datum, bound) });
+        }
+        // SAFETY: by the caller.
+        _ if column == bound => return Ok(unsafe { key(datum, bound) }),
+        // SAFETY: the function writes to the one place it is given.
+        (Timestamp, Date) => unsafe {
+            pg_sys::date2timestamp_opt_overflow(bits as pg_sys::DateADT, &mut overflow)
+        },
+        // SAFETY: as above.
+        (Timestamptz, Date) => unsafe {
+            pg_sys::date2timestamptz_opt_overflow(bits as pg_sys::DateADT, &mut overflow)
+        },
+        // SAFETY: as above.
+        (Timestamptz, Timestamp) => unsafe {
+            pg_sys::timestamp2timestamptz_opt_overflow(bits as i64, &mut overflow)
+        },
+        _ => {
+            return Err(Error::bug(format!(
+                "a {column:?} attribute cannot be compared with a {bound:?}"
+            )));
+        }
+    };
+    // What no timestamp can hold still lies between them all and infinity.
+    Ok(encode_int(match overflow {
+        0 => moment,
+        1.. => i64::MAX - 1,
+        ..0 => i64::MIN + 1,
+    }))
+}
