@@ -4,7 +4,7 @@
 use std::arch::aarch64::*;
 
 use super::kernel::{Four, InstructionSet, One};
-use super::simd::{Lanes, Measure, Stored, measure};
+use super::simd::{self, Lanes, Measure, Stored};
 
 /// Four lanes.
 #[derive(Clone, Copy)]
@@ -20,12 +20,12 @@ impl InstructionSet for Neon {
 
 fn one<M: Measure, S: Stored>(query: &[f32], vector: &[u8]) -> f32 {
     // SAFETY: NEON is part of the architecture.
-    unsafe { measure::<Neon, M, S, 1, 8>(query, [vector])[0] }
+    unsafe { simd::one::<Neon, M, S>(query, vector) }
 }
 
 fn four<M: Measure, S: Stored>(query: &[f32], vectors: [&[u8]; 4]) -> [f32; 4] {
     // SAFETY: NEON is part of the architecture.
-    unsafe { measure::<Neon, M, S, 4, 4>(query, vectors) }
+    unsafe { simd::four::<Neon, M, S>(query, vectors) }
 }
 
 // SAFETY of every block below: NEON is part of the architecture, and what is loaded is readable, as
@@ -67,6 +67,16 @@ impl Lanes for Neon {
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
         unsafe { Self(vfmaq_f32(term.0, self.0, factor.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn keep_last(self, count: usize) -> Self {
+        const MASKS: [u32; 8] = [0, 0, 0, 0, u32::MAX, u32::MAX, u32::MAX, u32::MAX];
+        unsafe {
+            let mask = vld1q_u32(MASKS[count..].as_ptr());
+            let bits = vandq_u32(vreinterpretq_u32_f32(self.0), mask);
+            Self(vreinterpretq_f32_u32(bits))
+        }
     }
 
     #[inline(always)]

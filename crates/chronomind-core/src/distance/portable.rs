@@ -3,14 +3,12 @@
 
 use std::array::from_fn;
 
-use half::f16;
-
 use super::kernel::{Four, InstructionSet, One};
-use super::simd::{Lanes, Measure, Stored, measure};
+use super::simd::{self, Lanes, Measure, Stored};
 
-/// Eight lanes.
+/// Four lanes, which is the least that a vector register has.
 #[derive(Clone, Copy)]
-pub(super) struct Portable([f32; 8]);
+pub(super) struct Portable([f32; 4]);
 
 impl InstructionSet for Portable {
     const NAME: &'static str = "portable";
@@ -22,33 +20,40 @@ impl InstructionSet for Portable {
 
 fn one<M: Measure, S: Stored>(query: &[f32], vector: &[u8]) -> f32 {
     // SAFETY: `Portable` needs no instructions of its own.
-    unsafe { measure::<Portable, M, S, 1, 2>(query, [vector])[0] }
+    unsafe { simd::one::<Portable, M, S>(query, vector) }
 }
 
+/// One by one: with the sums of four vectors at once, compilers give up keeping arrays in registers.
 fn four<M: Measure, S: Stored>(query: &[f32], vectors: [&[u8]; 4]) -> [f32; 4] {
-    // SAFETY: `Portable` needs no instructions of its own.
-    unsafe { measure::<Portable, M, S, 4, 1>(query, vectors) }
+    vectors.map(|vector| one::<M, S>(query, vector))
 }
 
 impl Lanes for Portable {
-    const LANES: usize = 8;
+    const LANES: usize = 4;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
-        Self([0.0; 8])
+        Self([0.0; 4])
     }
 
     #[inline(always)]
     unsafe fn load_f32(from: *const u8) -> Self {
-        // SAFETY: eight elements are readable, as the caller promises; any bits are an `f32`.
-        Self(unsafe { from.cast::<[f32; 8]>().read_unaligned() })
+        // SAFETY: four elements are readable, as the caller promises; any bits are an `f32`.
+        Self(unsafe { from.cast::<[f32; 4]>().read_unaligned() })
     }
 
     #[inline(always)]
     unsafe fn load_f16(from: *const u8) -> Self {
-        // SAFETY: eight elements are readable, as the caller promises; any bits are a `u16`.
-        let bits = unsafe { from.cast::<[u16; 8]>().read_unaligned() };
-        Self(bits.map(|bits| f16::from_bits(bits).to_f32_const()))
+        // SAFETY: four elements are readable, as the caller promises; any bits are a `u16`.
+        let bits = unsafe { from.cast::<[u16; 4]>().read_unaligned() };
+        // The fields of a half lie in order in a single too; what differs is the bias of the exponent,
+        // which a product makes good, of subnormal halves as well. Only infinities and NaN would come
+        // out wrong, and no stored vector has them.
+        const BIAS: f32 = (1u128 << (127 - 15)) as f32;
+        Self(bits.map(|bits| {
+            let fields = (i32::from(bits as i16) << 13) as u32 & 0x8fff_ffff;
+            f32::from_bits(fields) * BIAS
+        }))
     }
 
     #[inline(always)]
@@ -74,8 +79,16 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    unsafe fn keep_last(self, count: usize) -> Self {
+        let first = Self::LANES - count;
+        Self(from_fn(
+            |lane| if lane < first { 0.0 } else { self.0[lane] },
+        ))
+    }
+
+    #[inline(always)]
     unsafe fn sum(self) -> f32 {
-        let [a, b, c, d, e, f, g, h] = self.0;
-        ((a + e) + (c + g)) + ((b + f) + (d + h))
+        let [a, b, c, d] = self.0;
+        (a + c) + (b + d)
     }
 }

@@ -29,6 +29,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn abs(self) -> Self;
     /// `self * factor + term`.
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
+    /// Zeros in all lanes but the last `count`, at most [`LANES`](Self::LANES).
+    unsafe fn keep_last(self, count: usize) -> Self;
     /// The sum of all lanes.
     unsafe fn sum(self) -> f32;
 }
@@ -110,21 +112,45 @@ impl Measure for Differences {
     }
 }
 
+/// Sums in flight when one vector is measured: an addition takes four cycles on most machines.
+const CHAINS_OF_ONE: usize = 4;
+/// Sums in flight for each of four vectors. More would not fit in sixteen registers.
+const CHAINS_OF_FOUR: usize = 2;
+
+/// The raw measure of one vector; see [`measure`].
+///
+/// # Safety
+///
+/// As [`Lanes`] says.
+#[inline(always)]
+pub(super) unsafe fn one<L: Lanes, M: Measure, S: Stored>(query: &[f32], vector: &[u8]) -> f32 {
+    // SAFETY: the caller's promise.
+    unsafe { measure::<L, M, S, 1, CHAINS_OF_ONE>(query, [vector])[0] }
+}
+
+/// The raw measures of four vectors; see [`measure`].
+///
+/// # Safety
+///
+/// As [`Lanes`] says.
+#[inline(always)]
+pub(super) unsafe fn four<L: Lanes, M: Measure, S: Stored>(
+    query: &[f32],
+    vectors: [&[u8]; 4],
+) -> [f32; 4] {
+    // SAFETY: the caller's promise.
+    unsafe { measure::<L, M, S, 4, CHAINS_OF_FOUR>(query, vectors) }
+}
+
 /// Measures `query` against each of `vectors`, with `CHAINS` sums in flight for each of them.
 ///
 /// Where lengths differ, only the elements that all of them have are measured.
 ///
 /// # Safety
 ///
-/// The machine must have the instructions of `L`.
+/// As [`Lanes`] says; what is loaded is taken care of here.
 #[inline(always)]
-pub(super) unsafe fn measure<
-    L: Lanes,
-    M: Measure,
-    S: Stored,
-    const VECTORS: usize,
-    const CHAINS: usize,
->(
+unsafe fn measure<L: Lanes, M: Measure, S: Stored, const VECTORS: usize, const CHAINS: usize>(
     query: &[f32],
     vectors: [&[u8]; VECTORS],
 ) -> [f32; VECTORS] {
@@ -137,59 +163,61 @@ pub(super) unsafe fn measure<
         .fold(query.len(), |least, v| least.min(v.len() / S::SIZE));
     let query = query.as_ptr().cast::<u8>();
     let vectors = vectors.map(<[u8]>::as_ptr);
-    // SAFETY: `L`'s instructions are the caller's promise. Every load below starts at an element
-    // `at` and reads `L::LANES` of them, up to `elements` at most, which query and vectors all
-    // have; `padded` reads the last ones into a buffer of a whole register.
+    // SAFETY: `L`'s instructions are the caller's promise. Each load reads `L::LANES` elements from
+    // `at`, and `at + L::LANES` is at most `elements`, which query and vectors all have.
     unsafe {
-        let mut sums = [[L::zero(); CHAINS]; VECTORS];
+        let mut sums = [[L::zero(); VECTORS]; CHAINS];
         let mut at = 0;
         while at + CHAINS * L::LANES <= elements {
-            for chain in 0..CHAINS {
-                let from = at + chain * L::LANES;
-                let q = f32::load::<L>(query.add(from * f32::SIZE));
-                for (sums, vector) in sums.iter_mut().zip(vectors) {
-                    sums[chain] = M::step(sums[chain], q, S::load(vector.add(from * S::SIZE)));
+            for sums in &mut sums {
+                let q = f32::load::<L>(query.add(at * f32::SIZE));
+                for (sum, vector) in sums.iter_mut().zip(&vectors) {
+                    *sum = M::step(*sum, q, S::load(vector.add(at * S::SIZE)));
                 }
+                at += L::LANES;
             }
-            at += CHAINS * L::LANES;
+        }
+        let mut total = sums[0];
+        for sums in &sums[1..] {
+            for (total, sum) in total.iter_mut().zip(sums) {
+                *total = total.add(*sum);
+            }
         }
         while at + L::LANES <= elements {
             let q = f32::load::<L>(query.add(at * f32::SIZE));
-            for (sums, vector) in sums.iter_mut().zip(vectors) {
-                sums[0] = M::step(sums[0], q, S::load(vector.add(at * S::SIZE)));
+            for (total, vector) in total.iter_mut().zip(&vectors) {
+                *total = M::step(*total, q, S::load(vector.add(at * S::SIZE)));
             }
             at += L::LANES;
         }
         if at < elements {
-            let rest = elements - at;
-            let q = padded::<L, f32>(query.add(at * f32::SIZE), rest);
-            for (sums, vector) in sums.iter_mut().zip(vectors) {
-                let v = padded::<L, S>(vector.add(at * S::SIZE), rest);
-                sums[0] = M::step(sums[0], q, v);
+            let q = last::<L, f32>(query, elements, elements - at);
+            for (total, vector) in total.iter_mut().zip(&vectors) {
+                let v = last::<L, S>(*vector, elements, elements - at);
+                *total = M::step(*total, q, v);
             }
         }
-        sums.map(|chains| {
-            let mut total = chains[0];
-            for chain in &chains[1..] {
-                total = total.add(*chain);
-            }
-            total.sum()
-        })
+        total.map(|lanes| lanes.sum())
     }
 }
 
-/// The first `count` elements at `from`, and zeros in the other lanes.
+/// The last `count` of the `elements` at `vector`, in some lanes that depend on these numbers only,
+/// and zeros in the others. `count` is less than `L` has lanes.
 ///
 /// # Safety
 ///
-/// `count` elements must be readable at `from`, fewer than `L` has lanes.
+/// As [`Lanes`] says; all `elements` must be readable.
 #[inline(always)]
-unsafe fn padded<L: Lanes, S: Stored>(from: *const u8, count: usize) -> L {
-    let mut buffer = [0u8; WIDEST * size_of::<f32>()];
-    // SAFETY: `count` elements are readable (the caller's promise) and fit in the buffer, which
-    // holds a whole register of the widest element.
+unsafe fn last<L: Lanes, S: Stored>(vector: *const u8, elements: usize, count: usize) -> L {
+    // SAFETY: `L`'s instructions are the caller's promise. Either the last register's worth of the
+    // elements is loaded, or all of them are copied to a buffer that holds a register's worth.
     unsafe {
-        std::ptr::copy_nonoverlapping(from, buffer.as_mut_ptr(), count * S::SIZE);
-        S::load(buffer.as_ptr())
+        if let Some(from) = elements.checked_sub(L::LANES) {
+            S::load::<L>(vector.add(from * S::SIZE)).keep_last(count)
+        } else {
+            let mut buffer = [0u8; WIDEST * size_of::<f32>()];
+            std::ptr::copy_nonoverlapping(vector, buffer.as_mut_ptr(), elements * S::SIZE);
+            S::load(buffer.as_ptr())
+        }
     }
 }

@@ -95,8 +95,9 @@ pub fn normalise(query: &mut [f32]) -> bool {
     let Some(norm) = norm(query) else {
         return false;
     };
+    let inverse = norm.recip();
     for x in query {
-        *x = (f64::from(*x) / norm) as f32;
+        *x = (f64::from(*x) * inverse) as f32;
     }
     true
 }

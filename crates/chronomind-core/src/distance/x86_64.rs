@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::kernel::{Four, InstructionSet, One};
-use super::simd::{Lanes, Measure, Stored, measure};
+use super::simd::{self, Lanes, Measure, Stored};
 
 /// Sixteen lanes.
 #[derive(Clone, Copy)]
@@ -30,13 +30,13 @@ impl InstructionSet for Avx512 {
 #[target_feature(enable = "avx512f")]
 fn one_avx512<M: Measure, S: Stored>(query: &[f32], vector: &[u8]) -> f32 {
     // SAFETY: this function is compiled for the instructions of `Avx512`.
-    unsafe { measure::<Avx512, M, S, 1, 4>(query, [vector])[0] }
+    unsafe { simd::one::<Avx512, M, S>(query, vector) }
 }
 
 #[target_feature(enable = "avx512f")]
 fn four_avx512<M: Measure, S: Stored>(query: &[f32], vectors: [&[u8]; 4]) -> [f32; 4] {
     // SAFETY: this function is compiled for the instructions of `Avx512`.
-    unsafe { measure::<Avx512, M, S, 4, 2>(query, vectors) }
+    unsafe { simd::four::<Avx512, M, S>(query, vectors) }
 }
 
 // SAFETY of every block below: the machine has the instructions and what is loaded is readable, as
@@ -81,6 +81,12 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn keep_last(self, count: usize) -> Self {
+        let mask = !(u16::MAX >> count);
+        unsafe { Self(_mm512_maskz_mov_ps(mask, self.0)) }
+    }
+
+    #[inline(always)]
     unsafe fn sum(self) -> f32 {
         unsafe { _mm512_reduce_add_ps(self.0) }
     }
@@ -110,13 +116,13 @@ impl InstructionSet for Avx2 {
 #[target_feature(enable = "avx2,fma,f16c")]
 fn one_avx2<M: Measure, S: Stored>(query: &[f32], vector: &[u8]) -> f32 {
     // SAFETY: this function is compiled for the instructions of `Avx2`.
-    unsafe { measure::<Avx2, M, S, 1, 4>(query, [vector])[0] }
+    unsafe { simd::one::<Avx2, M, S>(query, vector) }
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
 fn four_avx2<M: Measure, S: Stored>(query: &[f32], vectors: [&[u8]; 4]) -> [f32; 4] {
     // SAFETY: this function is compiled for the instructions of `Avx2`.
-    unsafe { measure::<Avx2, M, S, 4, 2>(query, vectors) }
+    unsafe { simd::four::<Avx2, M, S>(query, vectors) }
 }
 
 // SAFETY of every block below: as for `Avx512`.
@@ -157,6 +163,15 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
         unsafe { Self(_mm256_fmadd_ps(self.0, factor.0, term.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn keep_last(self, count: usize) -> Self {
+        const MASKS: [i32; 16] = [0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1];
+        unsafe {
+            let mask = _mm256_loadu_ps(MASKS[count..].as_ptr().cast());
+            Self(_mm256_and_ps(self.0, mask))
+        }
     }
 
     #[inline(always)]
