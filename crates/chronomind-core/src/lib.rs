@@ -15,6 +15,8 @@ mod models;
 pub mod postings;
 mod primitive;
 pub mod record;
+#[cfg(not(loom))]
+pub mod scan;
 pub mod score;
 
 pub use error::{Error, Interrupt, Result};

@@ -8,9 +8,13 @@ use super::region::Region;
 use super::words::WordRecords;
 use crate::error::Result;
 
+/// Regions start on a page.
+const PAGE: usize = 4096;
+
 /// Owns a region; everything that lives in it borrows this.
 pub struct HeapRegion {
     base: NonNull<u8>,
+    allocation: NonNull<u8>,
     layout: Layout,
 }
 
@@ -23,16 +27,23 @@ impl HeapRegion {
     /// A region of at least `bytes`, zeroed by the operating system as it is touched.
     pub fn new(bytes: usize) -> HeapRegion {
         let bytes = Region::round(bytes);
-        let Ok(layout) = Layout::from_size_align(bytes, 4096) else {
+        // Aligned by hand: an allocator asked for zeros at a large alignment writes them, all.
+        let Ok(layout) = Layout::from_size_align(bytes + PAGE, align_of::<u64>()) else {
             panic!("a region of {bytes} bytes overflows the address space")
         };
         // SAFETY: the layout has a size above zero.
-        let Some(base) = NonNull::new(unsafe { alloc_zeroed(layout) }) else {
+        let Some(allocation) = NonNull::new(unsafe { alloc_zeroed(layout) }) else {
             handle_alloc_error(layout)
         };
+        // SAFETY: less than the page that was allocated on top.
+        let base = unsafe { allocation.add(allocation.align_offset(PAGE)) };
         // SAFETY: zeroed, aligned, owned by the value under construction.
         unsafe { Region::create(base, bytes) };
-        HeapRegion { base, layout }
+        HeapRegion {
+            base,
+            allocation,
+            layout,
+        }
     }
 
     /// The region.
@@ -61,6 +72,6 @@ impl HeapRegion {
 impl Drop for HeapRegion {
     fn drop(&mut self) {
         // SAFETY: allocated in `new` with this layout; nothing borrows it any more.
-        unsafe { dealloc(self.base.as_ptr(), self.layout) };
+        unsafe { dealloc(self.allocation.as_ptr(), self.layout) };
     }
 }

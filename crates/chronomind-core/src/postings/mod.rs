@@ -187,9 +187,14 @@ impl<'r> Postings<'r> {
     /// The ids of a node's postings, dead and unready ones too, newest first.
     pub fn chain(&self, head: &AtomicU32) -> Chain<'r> {
         // Acquire: pairs with the Release in `publish`.
+        self.chain_from(head.load(Ordering::Acquire))
+    }
+
+    /// What [`Chain::rest`] was called on.
+    pub fn chain_from(&self, rest: u32) -> Chain<'r> {
         Chain {
             postings: *self,
-            next: head.load(Ordering::Acquire),
+            next: rest,
         }
     }
 
@@ -198,8 +203,8 @@ impl<'r> Postings<'r> {
         self.zones.below(zone)
     }
 
-    /// Copies those bounds of a zone below [`Zone::ALL`] that `wanted` has attribute bits for. False
-    /// when the zone has no memory.
+    /// Copies those bounds of a zone that `wanted` has attribute bits for, which must be none for
+    /// [`Zone::ALL`]. False when the zone has no memory.
     pub fn bounds(&self, zone: Zone, wanted: u32, into: &mut ZoneBounds) -> bool {
         self.zones.bounds(zone, wanted, into)
     }
@@ -226,6 +231,13 @@ impl<'r> Postings<'r> {
 pub struct Chain<'r> {
     postings: Postings<'r>,
     next: u32,
+}
+
+impl Chain<'_> {
+    /// Where the walk stands, as a number that outlives it: [`Postings::chain_from`] goes on there.
+    pub fn rest(&self) -> u32 {
+        self.next
+    }
 }
 
 impl Iterator for Chain<'_> {

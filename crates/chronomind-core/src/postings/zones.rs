@@ -125,6 +125,16 @@ impl ZoneBounds {
         }
     }
 
+    /// Makes them the bounds of one row that has a distance.
+    pub fn hold(&mut self, row: &Row<'_>) {
+        for (attribute, &key) in row.keys.iter().enumerate() {
+            let null = row.key(attribute).is_none();
+            self.low[attribute] = if null { u64::MAX } else { key };
+            self.high[attribute] = if null { 0 } else { key };
+        }
+        (self.nulls, self.null_distance, self.nan_distance) = (row.nulls, false, false);
+    }
+
     /// As orders and filters take them.
     pub fn get(&self) -> Bounds<'_> {
         Bounds {
@@ -258,8 +268,14 @@ impl<'r> Zones<'r> {
             .map(|words| Siblings { words })
     }
 
-    /// Copies the bounds of a zone below the topmost. False when it has no memory.
+    /// Copies the bounds of a zone. Of the topmost, nothing is kept but that it may hold every kind
+    /// of row. False when the zone has no memory.
     pub(super) fn bounds(&self, zone: Zone, wanted: u32, into: &mut ZoneBounds) -> bool {
+        if zone == Zone::ALL {
+            debug_assert_eq!(wanted, 0);
+            (into.null_distance, into.nan_distance) = (true, true);
+            return true;
+        }
         let Some(siblings) = self.below(zone.parent()) else {
             return false;
         };

@@ -121,6 +121,23 @@ impl BlendOrder {
 }
 
 impl Order for BlendOrder {
+    fn attributes(&self) -> u32 {
+        let Roles {
+            created_at,
+            importance,
+            decay_rate,
+        } = self.roles;
+        // Without a weight only a NULL creation time matters.
+        [
+            created_at.map(|at| at.attribute),
+            importance.filter(|_| self.blend.importance_weight != 0.0),
+            decay_rate.filter(|_| self.blend.recency_weight != 0.0),
+        ]
+        .into_iter()
+        .flatten()
+        .fold(0, |mask, attribute| mask | 1 << attribute)
+    }
+
     fn score(&self, distance: Option<f64>, row: &Row) -> Option<f64> {
         let terms = self.terms(distance, row);
         Some(

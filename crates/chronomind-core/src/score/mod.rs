@@ -70,6 +70,9 @@ impl Bounds<'_> {
 
 /// A score, lower is better.
 pub trait Order {
+    /// The attributes it looks at, a bit each. Rows and boxes may hold anything in the others.
+    fn attributes(&self) -> u32;
+
     /// The score of a row, `None` for SQL's NULL. The distance is `None` where the row has no
     /// vector and NaN where the vector has no distance.
     fn score(&self, distance: Option<f64>, row: &Row) -> Option<f64>;
@@ -88,6 +91,10 @@ pub trait Order {
 pub struct Nearest;
 
 impl Order for Nearest {
+    fn attributes(&self) -> u32 {
+        0
+    }
+
     fn score(&self, distance: Option<f64>, _row: &Row) -> Option<f64> {
         distance
     }

@@ -1,0 +1,79 @@
+//! What the search asks of the graph.
+
+use crate::primitive::AtomicU32;
+
+/// Nodes in order of their distance to the query, and the distance of any node.
+pub trait Near {
+    /// Takes one bounded step. False when there was none left to take.
+    fn advance(&mut self) -> bool;
+
+    /// Appends the nodes settled since the last call, with their distances. No node comes twice
+    /// for nothing, but it may.
+    fn drain(&mut self, settled: &mut Vec<(u32, f64)>);
+
+    /// Every node nearer than this has been settled, as far as the graph can tell. Before the first
+    /// step: the least distance there is.
+    fn frontier(&self) -> f64;
+
+    /// Distances computed by the steps so far.
+    fn cost(&self) -> u64;
+
+    /// Appends the distances of some nodes, in their order.
+    fn measure(&mut self, nodes: &[u32], distances: &mut Vec<f64>);
+
+    /// The head of a node's chain of postings.
+    fn head(&self, node: u32) -> &AtomicU32;
+
+    /// The distance of every row, where it is the same for all of them.
+    fn fixed(&self) -> Option<Fixed> {
+        None
+    }
+}
+
+/// The distance of every row from a query that has no distance from anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fixed {
+    /// The query is NULL.
+    Null,
+    /// The query has no direction: a zero vector under cosine.
+    NaN,
+}
+
+impl Fixed {
+    pub(super) fn distance(self) -> Option<f64> {
+        match self {
+            Fixed::Null => None,
+            Fixed::NaN => Some(f64::NAN),
+        }
+    }
+}
+
+/// The stream of such a query: nothing is near it, and every row comes from the zones.
+impl Near for Fixed {
+    fn advance(&mut self) -> bool {
+        false
+    }
+
+    fn drain(&mut self, _settled: &mut Vec<(u32, f64)>) {}
+
+    fn frontier(&self) -> f64 {
+        f64::INFINITY
+    }
+
+    fn cost(&self) -> u64 {
+        0
+    }
+
+    fn measure(&mut self, nodes: &[u32], distances: &mut Vec<f64>) {
+        distances.extend(nodes.iter().map(|_| f64::NAN));
+    }
+
+    fn head(&self, _node: u32) -> &AtomicU32 {
+        static NONE: AtomicU32 = AtomicU32::new(0);
+        &NONE
+    }
+
+    fn fixed(&self) -> Option<Fixed> {
+        Some(*self)
+    }
+}

@@ -1,0 +1,152 @@
+//! The rows that have a score and wait for their turn.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// A scored row. Ordered by score, then by arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Scored {
+    /// [`rank`](crate::score::rank) of the score.
+    pub(super) score: u64,
+    pub(super) posting: u32,
+    /// [`rank`](crate::score::rank) of the distance.
+    pub(super) distance: u64,
+}
+
+/// Scored rows, and the score that a row must have to be among those that are wanted.
+///
+/// Rows are wanted in rounds: first as many as the caller expects to need, then, each time they
+/// have all been given out, as many again as in all rounds before.
+pub(super) struct Ranked {
+    waiting: BinaryHeap<Reverse<Scored>>,
+    /// The least scores of this round, of rows that wait and of rows given out, `wanted` at most.
+    best: BinaryHeap<u64>,
+    /// Rows of this round.
+    wanted: usize,
+    /// Rows given out in this round.
+    given: usize,
+    /// Rows given out in the rounds before.
+    before: usize,
+}
+
+impl Ranked {
+    pub(super) fn new(wanted: usize) -> Ranked {
+        Ranked {
+            waiting: BinaryHeap::new(),
+            best: BinaryHeap::new(),
+            wanted: wanted.max(1),
+            given: 0,
+            before: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, row: Scored) {
+        self.waiting.push(Reverse(row));
+        if self.best.len() < self.wanted {
+            self.best.push(row.score);
+        } else if let Some(mut worst) = self.best.peek_mut()
+            && row.score < *worst
+        {
+            *worst = row.score;
+        }
+    }
+
+    /// The first of the waiting rows.
+    pub(super) fn first(&self) -> Option<&Scored> {
+        self.waiting.peek().map(|Reverse(row)| row)
+    }
+
+    /// Gives out the first of the waiting rows.
+    pub(super) fn give(&mut self) -> Option<Scored> {
+        let Reverse(row) = self.waiting.pop()?;
+        self.given += 1;
+        Some(row)
+    }
+
+    /// Takes the first of the waiting rows away, because it is gone: it must not count among the
+    /// best any longer.
+    pub(super) fn discard(&mut self) {
+        self.waiting.pop();
+        self.start_round(self.wanted - self.given);
+    }
+
+    /// Starts the next round when this one has given out its rows.
+    pub(super) fn next_round(&mut self) -> bool {
+        let over = self.given == self.wanted;
+        if over {
+            self.start_round(self.before + self.given);
+        }
+        over
+    }
+
+    fn start_round(&mut self, wanted: usize) {
+        self.before += self.given;
+        (self.wanted, self.given) = (wanted, 0);
+        let mut scores: Vec<u64> = self.waiting.iter().map(|Reverse(row)| row.score).collect();
+        if scores.len() > wanted {
+            scores.select_nth_unstable(wanted - 1);
+            scores.truncate(wanted);
+        }
+        self.best = BinaryHeap::from(scores);
+    }
+
+    /// Rows of this round.
+    pub(super) fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// A row with a greater score than this is not wanted in this round. `None` while any row is.
+    pub(super) fn threshold(&self) -> Option<u64> {
+        if self.best.len() < self.wanted {
+            None
+        } else {
+            self.best.peek().copied()
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.waiting.capacity() * size_of::<Scored>() + self.best.capacity() * size_of::<u64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(ranked: &mut Ranked, scores: impl IntoIterator<Item = u64>) {
+        for (posting, score) in (0..).zip(scores) {
+            ranked.push(Scored {
+                score,
+                posting,
+                distance: 0,
+            });
+        }
+    }
+
+    #[test]
+    fn the_threshold_is_the_last_wanted_score_of_the_round() {
+        let mut ranked = Ranked::new(2);
+        push(&mut ranked, [9]);
+        assert_eq!(ranked.threshold(), None);
+        push(&mut ranked, [5, 7, 8, 6]);
+        assert_eq!(ranked.threshold(), Some(6));
+        assert_eq!(ranked.give().map(|row| row.score), Some(5));
+        assert_eq!((ranked.threshold(), ranked.next_round()), (Some(6), false));
+        assert_eq!(ranked.give().map(|row| row.score), Some(6));
+        assert!(ranked.next_round());
+        assert_eq!((ranked.wanted(), ranked.threshold()), (2, Some(8)));
+        push(&mut ranked, [1]);
+        assert_eq!(ranked.threshold(), Some(7));
+        ranked.discard();
+        assert_eq!((ranked.wanted(), ranked.threshold()), (2, Some(8)));
+        assert_eq!(ranked.give().map(|row| row.score), Some(7));
+        ranked.discard();
+        assert_eq!((ranked.wanted(), ranked.threshold()), (1, Some(9)));
+        assert_eq!(ranked.give().map(|row| row.score), Some(9));
+        assert!(ranked.next_round());
+        assert_eq!(
+            (ranked.wanted(), ranked.threshold(), ranked.give()),
+            (4, None, None)
+        );
+    }
+}

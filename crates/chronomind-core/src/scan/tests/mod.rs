@@ -1,0 +1,370 @@
+//! The search against a linear scan, over a graph that is perfect, lossy or not there.
+
+mod world;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::arena::{HeapRegion, UNIT};
+use crate::postings::{Condition, Test};
+use crate::score::{encode_float, encode_int};
+use world::*;
+
+fn orders() -> impl Strategy<Value = AnyOrder> {
+    prop_oneof![
+        Just(AnyOrder::Nearest),
+        Just(AnyOrder::Labelled),
+        (0.0..1.0_f64, 0.0..1.0_f64)
+            .prop_map(|(w, part)| AnyOrder::Blend(blend(w, (1.0 - w) * part))),
+        Just(AnyOrder::Blend(blend(1.0, 0.0))),
+        Just(AnyOrder::Blend(blend(0.0, 0.0))),
+    ]
+}
+
+fn filters() -> impl Strategy<Value = Vec<Condition>> {
+    let condition = prop_oneof![
+        (-3..4_i64).prop_map(|key| (3, Test::equal(encode_int(key)))),
+        (0.0..1.0_f64).prop_map(|key| (1, Test::Within(encode_float(key), u64::MAX))),
+        (-500..0_i64).prop_map(|hour| (0, Test::Within(encode_int(hour * HOUR), u64::MAX))),
+        Just((2, Test::Null)),
+        Just((1, Test::NotNull)),
+    ];
+    let condition = condition.prop_map(|(attribute, test)| Condition { attribute, test });
+    prop::collection::vec(condition, 0..3)
+}
+
+fn distances() -> impl Strategy<Value = Vec<f64>> {
+    let distance = prop_oneof![4 => 0.0..2.0_f64, 1 => Just(0.5), 1 => Just(-1.5)];
+    prop::collection::vec(distance, 1..60)
+}
+
+/// Rows in order of time, more or less, with holes between the ids.
+fn rows() -> impl Strategy<Value = Vec<Model>> {
+    let importance = prop_oneof![
+        6 => 0.0..1.0_f64,
+        1 => prop::sample::select(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY]),
+    ];
+    let row = (
+        1..40_u32,
+        prop_oneof![9 => any::<u32>().prop_map(At::Node), 1 => Just(At::NullVector),
+                    1 => Just(At::NoDistance)],
+        prop::option::weighted(0.9, -20..5_i64),
+        prop::option::weighted(0.8, importance),
+        prop::option::weighted(0.3, prop_oneof![0.001..0.1_f64, Just(0.0), Just(-1.0)]),
+        prop::option::weighted(0.9, -3..4_i64),
+        prop::bool::weighted(0.1),
+    );
+    prop::collection::vec(row, 0..300).prop_map(|rows| {
+        let mut id = 0;
+        let made = rows
+            .into_iter()
+            .map(|(gap, at, jitter, importance, rate, label, dead)| {
+                // A few gaps lead into other zones of higher levels.
+                id += if gap == 39 { 3_000 } else { gap / 13 + 1 };
+                let age = 1_000 - i64::from(id % 1_000);
+                let keys = [
+                    jitter.map(|jitter| encode_int((jitter - age) * HOUR)),
+                    importance.map(encode_float),
+                    rate.map(encode_float),
+                    label.map(encode_int),
+                ];
+                Model { id, at, keys, dead }
+            });
+        made.collect()
+    })
+}
+
+/// Checks that the rows are those of the linear scan, each once, with their scores.
+fn check_set(
+    found: &[Found],
+    expected: &HashMap<u32, u64>,
+) -> std::result::Result<(), TestCaseError> {
+    prop_assert_eq!(found.len(), expected.len());
+    let mut seen = HashSet::new();
+    for row in found {
+        prop_assert!(seen.insert(row.posting), "{} came twice", row.posting);
+        prop_assert_eq!(expected.get(&row.posting), Some(&rank(row.score)));
+        prop_assert_eq!(row.tid, u64::from(row.posting) + 1);
+    }
+    Ok(())
+}
+
+fn is_ascending(found: impl IntoIterator<Item = Found>) -> bool {
+    found.into_iter().map(|row| rank(row.score)).is_sorted()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn gives_what_a_linear_scan_gives(
+        mut rows in rows(),
+        distances in distances(),
+        order in orders(),
+        conditions in filters(),
+        chunk in 1..9_usize,
+        wanted in 1..20_usize,
+        lost in prop::option::of(prop::collection::hash_set(0..60_u32, 0..12)),
+        stop_at in prop::collection::hash_set(0..200_u32, 0..9),
+    ) {
+        let heap = HeapRegion::new(2_000 * UNIT);
+        let world = World::new(&heap, distances);
+        for model in &mut rows {
+            if let At::Node(node) = &mut model.at {
+                *node %= world.distances.len() as u32;
+            }
+            world.publish(model);
+        }
+        let filter: Filter = conditions.into_iter().collect();
+        let lost = lost.unwrap_or_default();
+        let mut near = Sorted::new(&world, chunk, &lost);
+        let mut scan = Scan::new(order, filter.clone(), ATTRIBUTES, wanted);
+
+        let (mut found, mut asked) = (Vec::new(), 0);
+        loop {
+            let mut interrupt = || {
+                asked += 1;
+                stop_at.contains(&asked)
+            };
+            match scan.next(&world.postings, &mut near, &mut interrupt) {
+                Ok(Some(row)) => {
+                    let bound = scan.bound(&world.postings, &near);
+                    let proved = bound.is_none_or(|bound| rank(row.score) <= rank(Some(bound)));
+                    prop_assert!(proved, "{row:?} before {bound:?}");
+                    found.push(row);
+                }
+                Ok(None) => break,
+                Err(error) => prop_assert_eq!(error, Error::Stopped),
+            }
+        }
+        check_set(&found, &linear(&world, &rows, &order, &filter, None))?;
+        let statistics = scan.statistics();
+        prop_assert_eq!(statistics.given, found.len() as u64);
+        prop_assert_eq!(statistics.near_rows + statistics.zone_rows, found.len() as u64);
+        // Only rows that the graph has lost may come late.
+        let known = found.into_iter().filter(|row| row.node.is_none_or(|node| !lost.contains(&node)));
+        prop_assert!(is_ascending(known));
+    }
+
+    #[test]
+    fn a_query_without_distances_is_answered_from_the_zones(
+        mut rows in rows(),
+        order in orders(),
+        conditions in filters(),
+        fixed in prop::sample::select(vec![Fixed::Null, Fixed::NaN]),
+    ) {
+        let heap = HeapRegion::new(2_000 * UNIT);
+        let world = World::new(&heap, vec![0.5]);
+        for model in &mut rows {
+            if let At::Node(node) = &mut model.at {
+                *node = 0;
+            }
+            world.publish(model);
+        }
+        let filter: Filter = conditions.into_iter().collect();
+        let mut scan = Scan::new(order, filter.clone(), ATTRIBUTES, 10);
+        let mut near = fixed;
+        let found = drain(&mut scan, &world.postings, &mut near);
+        check_set(&found, &linear(&world, &rows, &order, &filter, Some(fixed)))?;
+        prop_assert!(is_ascending(found));
+    }
+}
+
+/// Pseudo-random numbers below 1.
+fn uniform(seed: u64) -> f64 {
+    let word = (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let word = (word ^ word >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    ((word ^ word >> 32) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// A stream of rows, one an hour, each with a vector of its own at a distance that has nothing to
+/// do with its time, close together as in high dimensions.
+fn stream<'r>(heap: &'r HeapRegion, rows: u32) -> (World<'r>, Vec<Model>) {
+    let distances = (0..u64::from(rows))
+        .map(|i| 0.4 + 0.6 * uniform(i).powf(0.3))
+        .collect();
+    let world = World::new(heap, distances);
+    let models = (0..rows).map(|id| Model {
+        id,
+        at: At::Node(id),
+        keys: [
+            Some(encode_int((i64::from(id) - i64::from(rows)) * HOUR)),
+            Some(encode_float(uniform(u64::from(id) + 1_000_000))),
+            None,
+            Some(encode_int(i64::from(id % 1_000))),
+        ],
+        dead: false,
+    });
+    let models: Vec<Model> = models.collect();
+    models.iter().for_each(|model| world.publish(model));
+    (world, models)
+}
+
+/// Gives the first ten, checks them and returns the scan and the cost of the graph.
+fn first_ten(
+    world: &World<'_>,
+    rows: &[Model],
+    order: AnyOrder,
+    filter: Filter,
+) -> (Scan<AnyOrder>, u64) {
+    let mut near = Sorted::new(world, 32, &HashSet::new());
+    let mut scan = Scan::new(order, filter.clone(), ATTRIBUTES, 10);
+    let mut found = Vec::new();
+    while found.len() < 10 {
+        found.extend(
+            scan.next(&world.postings, &mut near, &mut || false)
+                .unwrap(),
+        );
+    }
+    let mut best: Vec<u64> = linear(world, rows, &order, &filter, None)
+        .into_values()
+        .collect();
+    best.sort_unstable();
+    best.truncate(10);
+    assert_eq!(
+        found.iter().map(|row| rank(row.score)).collect::<Vec<_>>(),
+        best
+    );
+    (scan, near.cost())
+}
+
+#[test]
+fn only_a_small_part_of_the_rows_is_scored() {
+    let heap = HeapRegion::new(2_000 * UNIT);
+    let (world, rows) = stream(&heap, 20_000);
+    for (recency, importance) in [(0.1, 0.0), (0.3, 0.0), (0.5, 0.0), (0.9, 0.0), (0.3, 0.2)] {
+        let order = AnyOrder::Blend(blend(recency, importance));
+        let (scan, cost) = first_ten(&world, &rows, order, Filter::default());
+        let Statistics {
+            near_rows,
+            zone_rows,
+            ..
+        } = scan.statistics();
+        println!("{recency} {importance}: near {near_rows}, zones {zone_rows}, graph {cost}");
+        assert!(
+            near_rows + zone_rows < 1_000,
+            "{recency}, {importance}: {near_rows} + {zone_rows}"
+        );
+        assert!(scan.bytes() < 200_000);
+    }
+}
+
+#[test]
+fn an_order_by_distance_leaves_the_zones_alone() {
+    let heap = HeapRegion::new(2_000 * UNIT);
+    let (world, rows) = stream(&heap, 20_000);
+    let (scan, _) = first_ten(&world, &rows, AnyOrder::Nearest, Filter::default());
+    assert_eq!(
+        (scan.statistics().blocks, scan.statistics().near_rows),
+        (0, 32)
+    );
+}
+
+#[test]
+fn a_narrow_filter_leaves_the_graph_alone_and_a_wide_one_the_zones() {
+    let heap = HeapRegion::new(2_000 * UNIT);
+    let (world, rows) = stream(&heap, 20_000);
+    let at_least = |importance: f64| {
+        let test = Test::Within(encode_float(importance), u64::MAX);
+        [Condition { attribute: 1, test }]
+            .into_iter()
+            .collect::<Filter>()
+    };
+    let (scan, cost) = first_ten(&world, &rows, AnyOrder::Nearest, at_least(0.998));
+    assert!(scan.statistics().zone_rows < 100 && cost == 0);
+    let newest = Test::Within(encode_int(-100 * HOUR), u64::MAX);
+    let newest = [Condition {
+        attribute: 0,
+        test: newest,
+    }]
+    .into_iter()
+    .collect();
+    let (scan, cost) = first_ten(&world, &rows, AnyOrder::Nearest, newest);
+    assert!(scan.statistics().blocks < 4 && cost == 0);
+    let (scan, cost) = first_ten(&world, &rows, AnyOrder::Nearest, at_least(0.5));
+    assert!(scan.statistics().zone_rows == 0 && cost < 1_000);
+}
+
+#[test]
+fn rows_that_die_while_they_wait_are_not_given_out() {
+    let heap = HeapRegion::new(2_000 * UNIT);
+    let (world, rows) = stream(&heap, 1_000);
+    for order in [AnyOrder::Nearest, AnyOrder::Blend(blend(0.3, 0.2))] {
+        let expected = linear(&world, &rows, &order, &Filter::default(), None);
+        let alive = |id: u32| world.postings.live(id).is_some();
+        let before: HashSet<u32> = (0..1_000).filter(|&id| alive(id)).collect();
+        let mut near = Sorted::new(&world, 32, &HashSet::new());
+        let mut scan = Scan::new(order, Filter::default(), ATTRIBUTES, 10);
+        let mut given = HashSet::new();
+        while let Some(row) = scan
+            .next(&world.postings, &mut near, &mut || false)
+            .unwrap()
+        {
+            assert!(alive(row.posting) && given.insert(row.posting));
+            assert_eq!(expected[&row.posting], rank(row.score));
+            // The next best and some that are far away.
+            let next = scan.ranked.first().map(|row| row.posting);
+            let victims = next.into_iter().chain([(row.posting * 7 + 13) % 1_000]);
+            victims.for_each(|id| {
+                world.postings.mark_dead(id);
+            });
+        }
+        assert!(
+            before
+                .into_iter()
+                .filter(|&id| alive(id))
+                .all(|id| given.contains(&id))
+        );
+    }
+}
+
+#[test]
+fn rows_that_were_there_before_come_once_and_in_order_while_others_arrive_and_die() {
+    const BEFORE: u32 = 3_000;
+    const AFTER: u32 = 9_000;
+    let heap = HeapRegion::new(2_000 * UNIT);
+    let distances = (0..64).map(|i| uniform(i) * 2.0).collect();
+    let world = World::new(&heap, distances);
+    let model = |id: u32| Model {
+        id,
+        at: At::Node(id % 64),
+        keys: [
+            Some(encode_int(-i64::from(id * 37 % 1_000) * HOUR)),
+            (!id.is_multiple_of(3)).then(|| encode_float(uniform(id.into()))),
+            None,
+            None,
+        ],
+        dead: false,
+    };
+    (0..BEFORE).for_each(|id| world.publish(&model(id)));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for id in BEFORE..AFTER {
+                world.publish(&model(id));
+                if id % 5 == 1 {
+                    world.postings.mark_dead(id - 1);
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        let mut round = 0;
+        while !over.load(Ordering::Relaxed) || round < 4 {
+            let order = [AnyOrder::Nearest, AnyOrder::Blend(blend(0.4, 0.2))][round % 2];
+            let mut near = Sorted::new(&world, 3, &HashSet::new());
+            let mut scan = Scan::new(order, Filter::default(), ATTRIBUTES, 10);
+            let found = drain(&mut scan, &world.postings, &mut near);
+            let mut seen = HashSet::new();
+            assert!(found.iter().all(|row| seen.insert(row.posting)));
+            assert!((0..BEFORE).all(|id| seen.contains(&id)));
+            assert!(is_ascending(
+                found.into_iter().filter(|row| row.posting < BEFORE)
+            ));
+            round += 1;
+        }
+        writer.join().unwrap();
+    });
+}

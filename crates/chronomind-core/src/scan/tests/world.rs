@@ -1,0 +1,252 @@
+//! Rows and their distances, a graph over them, orders, and the linear scan.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicU32;
+
+use crate::arena::HeapRegion;
+use crate::postings::{Filter, Place, Postings};
+use crate::scan::{Fixed, Found, Near, Scan};
+use crate::score::{
+    Blend, BlendOrder, Bounds, CreatedAt, Nearest, Order, Roles, Row, TimeUnit, decode_int, rank,
+};
+
+pub(super) const HOUR: i64 = 3_600_000_000;
+/// created_at, importance, decay rate, label.
+pub(super) const ATTRIBUTES: usize = 4;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum At {
+    Node(u32),
+    NullVector,
+    NoDistance,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Model {
+    pub(super) id: u32,
+    pub(super) at: At,
+    pub(super) keys: [Option<u64>; ATTRIBUTES],
+    pub(super) dead: bool,
+}
+
+impl Model {
+    pub(super) fn row<T>(&self, then: impl FnOnce(Row<'_>) -> T) -> T {
+        let nulls = (0..ATTRIBUTES).fold(0, |m, i| m | u32::from(self.keys[i].is_none()) << i);
+        then(Row {
+            keys: &self.keys.map(Option::unwrap_or_default),
+            nulls,
+        })
+    }
+}
+
+/// Nodes with their distances, and the chains of their postings.
+pub(super) struct World<'r> {
+    pub(super) postings: Postings<'r>,
+    pub(super) heads: Vec<AtomicU32>,
+    pub(super) distances: Vec<f64>,
+}
+
+impl<'r> World<'r> {
+    pub(super) fn new(heap: &'r HeapRegion, distances: Vec<f64>) -> World<'r> {
+        let blocks = heap.words(Postings::block_words(ATTRIBUTES)).unwrap();
+        let zones = heap.words(Postings::zone_words(ATTRIBUTES)).unwrap();
+        World {
+            postings: Postings::new(blocks, zones, ATTRIBUTES),
+            heads: distances.iter().map(|_| AtomicU32::new(0)).collect(),
+            distances,
+        }
+    }
+
+    pub(super) fn publish(&self, model: &Model) {
+        let place = match model.at {
+            At::Node(node) => Place::Node {
+                node,
+                head: &self.heads[node as usize],
+            },
+            At::NullVector => Place::NullVector,
+            At::NoDistance => Place::NoDistance,
+        };
+        self.postings.reserve(model.id).unwrap();
+        let tid = u64::from(model.id) + 1;
+        assert!(model.row(|row| self.postings.publish(model.id, tid, place, &row)));
+        if model.dead {
+            assert!(self.postings.mark_dead(model.id));
+        }
+    }
+
+    pub(super) fn distance(&self, at: At) -> Option<f64> {
+        match at {
+            At::Node(node) => Some(self.distances[node as usize]),
+            At::NullVector => None,
+            At::NoDistance => Some(f64::NAN),
+        }
+    }
+}
+
+/// A graph that settles nodes in order, so many a step, but never those that it has lost.
+pub(super) struct Sorted<'a, 'r> {
+    world: &'a World<'r>,
+    order: Vec<u32>,
+    settled: usize,
+    drained: usize,
+    chunk: usize,
+}
+
+impl<'a, 'r> Sorted<'a, 'r> {
+    pub(super) fn new(world: &'a World<'r>, chunk: usize, lost: &HashSet<u32>) -> Sorted<'a, 'r> {
+        let mut order: Vec<u32> = (0..world.distances.len() as u32).collect();
+        order.retain(|node| !lost.contains(node));
+        order.sort_by(|&a, &b| world.distances[a as usize].total_cmp(&world.distances[b as usize]));
+        Sorted {
+            world,
+            order,
+            settled: 0,
+            drained: 0,
+            chunk,
+        }
+    }
+}
+
+impl Near for Sorted<'_, '_> {
+    fn advance(&mut self) -> bool {
+        self.settled = (self.settled + self.chunk).min(self.order.len());
+        self.settled < self.order.len()
+    }
+
+    fn drain(&mut self, settled: &mut Vec<(u32, f64)>) {
+        let nodes = &self.order[self.drained..self.settled];
+        settled.extend(
+            nodes
+                .iter()
+                .map(|&node| (node, self.world.distances[node as usize])),
+        );
+        self.drained = self.settled;
+    }
+
+    fn frontier(&self) -> f64 {
+        match self.settled.checked_sub(1) {
+            Some(last) => self.world.distances[self.order[last] as usize],
+            None => f64::NEG_INFINITY,
+        }
+    }
+
+    fn cost(&self) -> u64 {
+        self.settled as u64 * 16
+    }
+
+    fn measure(&mut self, nodes: &[u32], distances: &mut Vec<f64>) {
+        distances.extend(
+            nodes
+                .iter()
+                .map(|&node| self.world.distances[node as usize]),
+        );
+    }
+
+    fn head(&self, node: u32) -> &AtomicU32 {
+        &self.world.heads[node as usize]
+    }
+}
+
+/// `coalesce(distance, 0.2) - label`: a row without a vector may come before any other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Labelled;
+
+impl Order for Labelled {
+    fn attributes(&self) -> u32 {
+        1 << 3
+    }
+
+    fn score(&self, distance: Option<f64>, row: &Row) -> Option<f64> {
+        Some(distance.unwrap_or(0.2) - row.int(3)? as f64)
+    }
+
+    fn bound(&self, nearest: f64, zone: &Bounds) -> f64 {
+        let Some((_, most)) = zone.keys(3) else {
+            return f64::NAN;
+        };
+        let nearest = if zone.null_distance {
+            nearest.min(0.2)
+        } else {
+            nearest
+        };
+        nearest - decode_int(most) as f64
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum AnyOrder {
+    Nearest,
+    Blend(BlendOrder),
+    Labelled,
+}
+
+impl Order for AnyOrder {
+    fn attributes(&self) -> u32 {
+        match self {
+            AnyOrder::Nearest => Nearest.attributes(),
+            AnyOrder::Blend(order) => order.attributes(),
+            AnyOrder::Labelled => Labelled.attributes(),
+        }
+    }
+
+    fn score(&self, distance: Option<f64>, row: &Row) -> Option<f64> {
+        match self {
+            AnyOrder::Nearest => Nearest.score(distance, row),
+            AnyOrder::Blend(order) => order.score(distance, row),
+            AnyOrder::Labelled => Labelled.score(distance, row),
+        }
+    }
+
+    fn bound(&self, nearest: f64, zone: &Bounds) -> f64 {
+        match self {
+            AnyOrder::Nearest => Nearest.bound(nearest, zone),
+            AnyOrder::Blend(order) => order.bound(nearest, zone),
+            AnyOrder::Labelled => Labelled.bound(nearest, zone),
+        }
+    }
+}
+
+pub(super) fn blend(recency_weight: f64, importance_weight: f64) -> BlendOrder {
+    BlendOrder {
+        blend: Blend {
+            recency_weight,
+            importance_weight,
+            base_rate: 0.01,
+            as_of: 0,
+        },
+        roles: Roles {
+            created_at: Some(CreatedAt {
+                attribute: 0,
+                unit: TimeUnit::Microseconds,
+            }),
+            importance: Some(1),
+            decay_rate: Some(2),
+        },
+    }
+}
+
+/// What a linear scan gives: rank of the score of each live row that passes.
+pub(super) fn linear(
+    world: &World<'_>,
+    rows: &[Model],
+    order: &impl Order,
+    filter: &Filter,
+    fixed: Option<Fixed>,
+) -> HashMap<u32, u64> {
+    let live = rows.iter().filter(|model| !model.dead);
+    live.filter(|model| model.row(|row| filter.matches_row(&row)))
+        .map(|model| {
+            let distance = fixed.map_or_else(|| world.distance(model.at), Fixed::distance);
+            (model.id, model.row(|row| rank(order.score(distance, &row))))
+        })
+        .collect()
+}
+
+pub(super) fn drain<N: Near>(
+    scan: &mut Scan<impl Order>,
+    postings: &Postings<'_>,
+    near: &mut N,
+) -> Vec<Found> {
+    let found = std::iter::from_fn(|| scan.next(postings, near, &mut || false).unwrap());
+    found.collect()
+}
