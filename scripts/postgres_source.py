@@ -10,8 +10,10 @@ import shutil
 
 from scripts.host import SetupError, cache_dir, cached, need_tools, output_of, run, run_logged, say
 
-# The Debian release that carries each major version, and the one with a pgvector for it.
-SUITES = {"15": ("bookworm", "trixie"), "17": ("trixie", "trixie"), "18": ("sid", "sid")}
+# The Debian release that carries each major version. Only released ones, whose packages stay
+# where they are; none of them has a pgvector for PostgreSQL 18 yet, which comes embedded.
+SUITES = {"15": "bookworm", "17": "trixie"}
+PGVECTOR_SUITE = "trixie"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 BUILD_TOOLS = {
@@ -41,8 +43,8 @@ def provision(major, cassert=False):
         shutil.rmtree(build, ignore_errors=True)
         build.mkdir()
         log = build / "log"
-        server_suite, pgvector_suite = SUITES[major]
-        source = _fetch(f"postgresql-{major}", server_suite, build, log)
+        source = _fetch(f"postgresql-{major}", SUITES[major], build, log)
+        vector = _fetch("pgvector", PGVECTOR_SUITE, build, log)
         options = ["--enable-cassert", "--enable-debug"] if cassert else []
         options += ["--without-icu", "--without-readline"]
         run_logged(log, "./configure", f"--prefix={prefix}", "--quiet", *options, cwd=source)
@@ -53,7 +55,6 @@ def provision(major, cassert=False):
         staged = stage / prefix.relative_to("/")
 
         say("compiling pgvector for it")
-        vector = _fetch("pgvector", pgvector_suite, build, log)
         pg_config = staged / "bin/pg_config"
         # No -march=native: the cache may outlive the processor.
         arguments = (f"PG_CONFIG={pg_config}", "OPTFLAGS=")
