@@ -1,7 +1,7 @@
 """Which PostgreSQL to build and test against.
 
-A server is named `embedded-16`, `embedded-18`, or `MAJOR` or `MAJOR-cassert` for one compiled
-from source. `PG_CONFIG` in the environment names the user's own instead.
+A server is named `embedded-16`, `embedded-18`, or, compiled from source, `15`, `15-cassert`, `17`
+or `17-cassert`. `PG_CONFIG` in the environment names the user's own instead.
 
 The servers in the cache stay pristine. Each checkout works in a copy of its own, made of hard
 links: PostgreSQL finds its files relative to its program, so copies run in parallel, each with
