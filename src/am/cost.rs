@@ -1,8 +1,9 @@
 //! What the planner is told that a scan costs.
 //!
 //! The graph is in memory. To find the nearest rows a search measures the distance of a few
-//! thousand nodes, however large the table is; that is the cost before the first row. Every further
-//! row asks for a few more distances. What the rows themselves cost to fetch the planner adds.
+//! thousand nodes, however large the table is; that is the cost before the first row. For every
+//! further row it follows the links of another node. What the rows themselves cost to fetch, the
+//! planner adds.
 
 /// What is known about a scan when it is planned.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,26 +36,27 @@ pub struct Cost {
 impl Plan {
     /// The cost of a scan in the order of a distance or score.
     ///
-    /// A search descends through `ln(rows) / ln(m)` layers, and on the lowest one expands `ef_search` nodes
-    /// at least, more where conditions reject some. Of the `2m` neighbours of each it has, on
-    /// average, seen most before.
+    /// A search descends through `ln(rows) / ln(m)` layers. On the lowest it expands `ef_search`
+    /// nodes, more where conditions reject some, and measures those of their `2m` neighbours that
+    /// it has not seen before.
     pub fn ordered(&self) -> Cost {
         let rows = self.rows.max(1.0);
         let m = f64::from(self.m);
-        let layers = (rows.ln() / m.ln()).max(0.0);
+        let layers = rows.ln() / m.ln();
         let expanded = f64::from(self.ef_search) / self.selectivity.max(1.0 / rows);
-        let reached = (layers * m + expanded * m * UNSEEN).min(rows);
-        let startup = reached * (self.operator_cost + self.entry_cost)
-            + reached * self.conditions as f64 * self.operator_cost;
-        let remaining = (rows - reached).max(0.0);
-        let total =
-            startup + remaining * self.operator_cost + rows * self.selectivity * self.entry_cost;
-        Cost { startup, total }
+        let measured = (layers * m + expanded * UNSEEN * 2.0 * m).min(rows);
+        let each = self.entry_cost + (1 + self.conditions) as f64 * self.operator_cost;
+        let startup = measured * each;
+        let following = (rows - measured) * m * self.operator_cost;
+        Cost {
+            startup,
+            total: startup + following,
+        }
     }
 }
 
-/// The part of `m` that is new to a search when it expands a node.
-const UNSEEN: f64 = 0.5;
+/// The part of a node's neighbours that are new to a search, on average.
+const UNSEEN: f64 = 0.25;
 
 #[cfg(test)]
 mod tests {
