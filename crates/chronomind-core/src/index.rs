@@ -10,8 +10,9 @@ use crate::arena::{Extent, RecordsHeader, Region, UNIT, WordRecords, Zeroable};
 use crate::distance::{Element, Metric};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphConfig, GraphHeader};
-use crate::postings::{Place, Postings};
+use crate::postings::{BLOCK, Place, Postings, bits};
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
+use crate::score::Row;
 
 #[repr(C)]
 struct Root {
@@ -47,6 +48,23 @@ impl IndexConfig {
     pub fn bytes(&self, nodes: u64, postings: u64) -> u64 {
         UNIT as u64 + self.graph.bytes(nodes) + Postings::bytes(postings, self.attributes)
     }
+}
+
+/// A posting as [`Index::each_posting`] shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Published<'a> {
+    /// Its id.
+    pub id: u32,
+    /// Where its row is.
+    pub tid: u64,
+    /// Its node, if it has a place in the graph.
+    pub node: Option<u32>,
+    /// False for a vector that has no distance from anything.
+    pub has_distance: bool,
+    /// The row is gone.
+    pub dead: bool,
+    /// Its attributes.
+    pub row: Row<'a>,
 }
 
 /// A view of an index.
@@ -158,6 +176,36 @@ impl<'r> Index<'r> {
             node,
             head: self.graph.postings_of(node),
         }
+    }
+
+    /// Visits every published posting, dead ones too, in order of id, until `visit` fails.
+    ///
+    /// # Errors
+    /// The first that `visit` returns.
+    pub fn each_posting<E>(
+        &self,
+        mut visit: impl FnMut(Published<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let attributes = self.postings.attributes();
+        let all = ((1_u64 << attributes) - 1) as u32;
+        let mut keys = vec![0; attributes];
+        for number in 0.. {
+            let Some(block) = self.postings.block(number) else {
+                break;
+            };
+            let (ready, live) = (block.ready(), block.live());
+            for slot in bits(ready) {
+                visit(Published {
+                    id: number * BLOCK as u32 + slot as u32,
+                    tid: block.tid(slot),
+                    node: block.node(slot),
+                    has_distance: block.no_distance() >> slot & 1 == 0,
+                    dead: live >> slot & 1 == 0,
+                    row: block.row(slot, all, &mut keys),
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// Bytes of the region that the index holds.

@@ -13,7 +13,7 @@ pub mod index;
 mod models;
 #[cfg(not(loom))]
 pub mod postings;
-mod primitive;
+pub mod primitive;
 pub mod record;
 #[cfg(not(loom))]
 pub mod scan;

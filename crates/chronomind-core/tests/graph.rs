@@ -185,8 +185,11 @@ fn links_survive_being_written_and_restored() {
                 words.clone()
             })
             .collect();
-        copy.graph()
-            .restore(id, data.len() as u32, lists.iter().map(Vec::as_slice));
+        for (layer, words) in lists.iter().enumerate() {
+            copy.graph()
+                .restore_list(id, layer as u32, words, data.len() as u32);
+        }
+        assert!(copy.graph().finish_restore(id));
     }
     let (old, new) = (index.graph(), copy.graph());
     assert_eq!(old.check(&mut || false), new.check(&mut || false));
@@ -209,10 +212,13 @@ fn foreign_words_in_stored_lists_are_dropped() {
     for id in 0..10 {
         let other = (id + 1) % 10 + 1;
         let layer0 = [id + 1, 4_000_000, other, other, 0, 0, 0, 0];
-        let upper = [4_000_000_u32, 0, 0, 0];
-        let layers = config.graph.layer_of(id);
-        let lists = std::iter::once(&layer0[..]).chain((0..layers).map(|_| &upper[..]));
-        index.graph().restore(id, 10, lists);
+        index.graph().restore_list(id, 0, &layer0, 10);
+        for layer in 1..=config.graph.layer_of(id) + 1 {
+            index
+                .graph()
+                .restore_list(id, layer, &[4_000_000, 0, 0, 0], 10);
+        }
+        assert!(index.graph().finish_restore(id));
         assert_eq!(index.graph().state(id), State::Live);
     }
     let report = index.graph().check(&mut || false).unwrap();

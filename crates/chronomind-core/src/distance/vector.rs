@@ -3,6 +3,8 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
+use super::Metric;
+
 /// The type of a stored vector's elements. The values are part of the durable format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -86,6 +88,19 @@ pub fn squared_norm(vector: &[f32]) -> f64 {
 /// zero, or so short that the square of its length is zero in single precision.
 pub fn inverse_norm(vector: &[f32]) -> Option<f32> {
     norm(vector).map(|norm| norm.recip() as f32)
+}
+
+/// What raw measures of a stored vector are scaled by: one over its length under cosine, else 1.
+/// `None` when the vector has no distance from anything: zero under cosine.
+pub fn scale(metric: Metric, element: Element, vector: &[u8]) -> Option<f32> {
+    match metric {
+        Metric::L2 | Metric::InnerProduct | Metric::L1 => Some(1.0),
+        Metric::Cosine => {
+            let mut values = vec![0.0; vector.len() / element.size()];
+            decode(element, vector, &mut values);
+            inverse_norm(&values)
+        }
+    }
 }
 
 /// Makes a query's length one and says whether that could be done: a query without a direction, as

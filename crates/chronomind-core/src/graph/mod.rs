@@ -19,6 +19,8 @@ mod check;
 #[cfg(not(loom))]
 mod insert;
 #[cfg(not(loom))]
+mod near;
+#[cfg(not(loom))]
 mod neighbours;
 #[cfg(not(loom))]
 mod node;
@@ -32,6 +34,8 @@ pub use check::Report;
 pub use entry::Entry;
 #[cfg(not(loom))]
 pub use insert::Inserter;
+#[cfg(not(loom))]
+pub use near::GraphNear;
 #[cfg(not(loom))]
 pub use node::State;
 #[cfg(not(loom))]

@@ -49,14 +49,7 @@ impl GraphConfig {
     /// What distances of a stored vector are scaled by: 1 / |vector| under cosine, else 1. None
     /// when the vector has no distance from anything: zero under cosine.
     pub fn inverse_norm(&self, vector: &[u8]) -> Option<f32> {
-        match self.metric {
-            Metric::L2 | Metric::InnerProduct | Metric::L1 => Some(1.0),
-            Metric::Cosine => {
-                let mut values = vec![0.0; self.dimensions as usize];
-                distance::decode(self.element, vector, &mut values);
-                distance::inverse_norm(&values)
-            }
-        }
+        distance::scale(self.metric, self.element, vector)
     }
 
     fn node_shape(&self) -> NodeShape {
@@ -201,25 +194,44 @@ impl<'r> Graph<'r> {
             .find(|&id| self.node(id).vector() == vector)
     }
 
-    /// Restores the links of a stored node from what the index's pages hold: `lists` are its slot
-    /// words, layer 0 first. Words that name a node at or past `len` are dropped, since page lists
-    /// are only hints. To be called by a loader, before anybody searches.
-    pub fn restore<'a>(&self, id: u32, len: u32, lists: impl Iterator<Item = &'a [u32]>) {
-        let node = self.node(id);
-        if !node.begin(State::Stored, State::Linking) {
-            return;
-        }
-        for (layer, words) in (0..=node.layer()).zip(lists) {
-            let list = self.list(id, layer);
-            for &word in words {
-                if let Some(other) = super::links::id_of(word)
-                    && other < len
-                    && other != id
-                    && (layer == 0 || self.config.layer_of(other) >= layer)
-                {
-                    super::links::add(list, other, word & super::links::PRUNED != 0);
-                }
+    /// Makes sure that node `id` has a record, whose head of postings can then be used before the
+    /// node is stored.
+    ///
+    /// # Errors
+    /// When the region is full; the graph is as before.
+    pub fn reserve_record(&self, id: u32) -> Result<()> {
+        self.nodes.reserve(id)
+    }
+
+    /// Restores one list of a node from what the index's pages hold. On layer 0 the node needs a
+    /// record, above it must be stored. Page lists are only hints: words that name the node itself
+    /// or none below `len` are dropped, and so are lists above the node's layer. For a loader, before
+    /// anybody searches.
+    pub fn restore_list(&self, id: u32, layer: u32, words: &[u32], len: u32) {
+        let list = if layer == 0 {
+            self.node(id).slots
+        } else {
+            self.list(id, layer)
+        };
+        for &word in words {
+            if let Some(other) = super::links::id_of(word)
+                && other < len
+                && other != id
+                && (layer == 0 || self.config.layer_of(other) >= layer)
+            {
+                super::links::add(list, other, word & super::links::PRUNED != 0);
             }
+        }
+    }
+
+    /// Makes a stored node live with the lists that were restored. False when there are none: it
+    /// has to be linked.
+    pub fn finish_restore(&self, id: u32) -> bool {
+        let node = self.node(id);
+        // Relaxed: the loader's own writes.
+        if node.slots[0].load(Ordering::Relaxed) == 0 || !node.begin(State::Stored, State::Linking)
+        {
+            return false;
         }
         entry::raise(
             self.entry_word(),
@@ -229,6 +241,7 @@ impl<'r> Graph<'r> {
             },
         );
         node.finish_linking();
+        true
     }
 
     /// Copies the slot words of one list of a node, for the index's pages.

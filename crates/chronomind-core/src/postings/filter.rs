@@ -3,13 +3,15 @@
 //! A filter is a conjunction. It answers two questions: may a zone hold a row that matches (else
 //! the zone is never visited), and which of a block's postings do.
 
+use serde::{Deserialize, Serialize};
+
 use std::ops::Bound;
 
 use super::Block;
 use crate::score::{Bounds, Row};
 
 /// What an attribute must be. NULL passes none but [`Test::Null`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Test {
     /// A key from the first to the second, both included; nothing where the first is the greater.
     Within(u64, u64),
@@ -22,7 +24,7 @@ pub enum Test {
 }
 
 /// A set of keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keys(Box<[u64]>);
 
 impl FromIterator<u64> for Keys {
@@ -71,7 +73,7 @@ impl Test {
 }
 
 /// A test of one attribute.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
     /// Ordinal of the attribute.
     pub attribute: usize,
@@ -80,7 +82,7 @@ pub struct Condition {
 }
 
 /// A conjunction of conditions. An empty one lets every row pass.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     conditions: Vec<Condition>,
     attributes: u32,

@@ -6,7 +6,7 @@
 
 use std::ops::{BitOr, BitOrAssign};
 
-use super::{u16_at, u32_at};
+use super::{NO_NODE, u16_at, u32_at};
 
 /// Bytes of a posting before its keys.
 pub(super) const POSTING_HEAD: usize = 16;
@@ -24,6 +24,21 @@ pub struct Tid {
     pub block: u32,
     /// Line pointer in the block, from 1.
     pub offset: u16,
+}
+
+impl Tid {
+    /// Both numbers in one word.
+    pub fn pack(self) -> u64 {
+        u64::from(self.block) << 16 | u64::from(self.offset)
+    }
+
+    /// What [`Tid::pack`] packed.
+    pub fn unpack(word: u64) -> Tid {
+        Tid {
+            block: (word >> 16) as u32,
+            offset: word as u16,
+        }
+    }
 }
 
 /// What else is known of a posting.
@@ -123,6 +138,11 @@ impl<'a> PostingView<'a> {
         u32_at(self.0, NODE)
     }
 
+    /// False for a row without a place in the graph.
+    pub fn has_node(&self) -> bool {
+        self.node() != NO_NODE
+    }
+
     /// Bit `i`: attribute `i` is NULL.
     pub fn nulls(&self) -> u32 {
         u32_at(self.0, NULLS)
@@ -168,6 +188,7 @@ mod tests {
             posting.encode(&mut bytes);
             let read = PostingView::new(&bytes).unwrap();
             prop_assert_eq!(read.tid(), posting.tid);
+            prop_assert_eq!(Tid::unpack(posting.tid.pack()), posting.tid);
             prop_assert_eq!(read.flags(), posting.flags);
             prop_assert_eq!(read.node(), node);
             prop_assert_eq!(read.nulls(), nulls);

@@ -7,11 +7,13 @@
 //! with the age in hours, never negative. The SQL function and the search both come here, so that
 //! what the index orders by is what the function returns, to the last bit.
 
+use serde::{Deserialize, Serialize};
+
 /// Microseconds in an hour.
 const HOUR: f64 = 3.6e9;
 
 /// Weights and clock of the blend.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Blend {
     /// Weight of recency, `w`: 0 to 1.
     pub recency_weight: f64,

@@ -1,10 +1,12 @@
 //! The blend as an order over the attributes of an index, and its bound over a zone.
 
+use serde::{Deserialize, Serialize};
+
 use super::blend::{is_default, recency};
 use super::{Blend, Bounds, Order, Row, Terms, decode_float, decode_int};
 
 /// Unit of the attribute that holds the creation time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TimeUnit {
     /// Timestamps: microseconds, with `i64::MIN` and `i64::MAX` as the infinities.
     Microseconds,
@@ -26,7 +28,7 @@ impl TimeUnit {
 }
 
 /// Where the creation time is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatedAt {
     /// Ordinal of an attribute of kind Int.
     pub attribute: usize,
@@ -35,7 +37,7 @@ pub struct CreatedAt {
 }
 
 /// Which attribute of the index plays which part in the blend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Roles {
     /// The creation time. Without one no row ages.
     pub created_at: Option<CreatedAt>,
@@ -47,7 +49,7 @@ pub struct Roles {
 }
 
 /// The blend over the attributes of an index.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BlendOrder {
     /// Weights and clock.
     pub blend: Blend,
