@@ -7,6 +7,8 @@ pub mod memory;
 pub mod pages;
 pub mod pg;
 pub mod preload;
+pub mod recovery;
+pub mod shmem;
 
 pgrx::pg_module_magic!();
 
@@ -17,6 +19,7 @@ pub extern "C-unwind" fn _PG_init() {
     let preloading = pg::startup::is_preloading();
     if preloading {
         preload::mark();
+        shmem::install();
     }
     guc::define(preloading);
     pg::startup::reserve_settings(c"chronomind");

@@ -20,10 +20,15 @@ pub fn require() -> Result<()> {
     if PRELOADED.load(Ordering::Relaxed) {
         return Ok(());
     }
-    Err(Error::mistake(
+    Err(missing())
+}
+
+/// What to tell whoever needs shared memory that is not there.
+pub fn missing() -> Error {
+    Error::mistake(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         "chronomind was not loaded at server start",
     )
     .detail("Its indexes live in shared memory, which can only be reserved then.")
-    .hint("Set shared_preload_libraries = 'chronomind' in postgresql.conf and restart the server."))
+    .hint("Set shared_preload_libraries = 'chronomind' in postgresql.conf and restart the server.")
 }

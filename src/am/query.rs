@@ -5,9 +5,39 @@
 //! is a `chrono_query`: the program of the score with its query vector and constants. Only an index
 //! scan can answer such an expression; Postgres never calls the operator there.
 
-use crate::error::Error;
-use pgrx::{AnyElement, PgSqlErrorCode, pg_extern};
 use std::ffi::CStr;
+
+use chronomind_core::postings::Filter;
+use chronomind_core::score::BlendOrder;
+use pgrx::{AnyElement, PgSqlErrorCode, pg_extern};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// What a `chrono_query` carries. It lives no longer than a statement, so its form may change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScoreQuery {
+    /// The query vector's bytes, `None` for NULL.
+    pub vector: Option<Vec<u8>>,
+    /// The score.
+    pub order: BlendOrder,
+    /// What the rows' attributes must be.
+    pub filter: Filter,
+    /// How many rows will probably be asked for.
+    pub wanted: usize,
+}
+
+impl ScoreQuery {
+    /// The bytes of the value.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        postcard::to_allocvec(self).map_err(|error| Error::bug(error.to_string()))
+    }
+
+    /// Reads the value back.
+    pub fn decode(bytes: &[u8]) -> Result<ScoreQuery> {
+        postcard::from_bytes(bytes).map_err(|_| internal_use())
+    }
+}
 
 fn internal_use() -> Error {
     Error::mistake(

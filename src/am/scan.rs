@@ -1,30 +1,259 @@
-//! Scans.
+//! Scans: rows in the order of a distance or a score, one at a time.
+//!
+//! In memory each step of the search runs under a pin that ends before anything else is called, so
+//! a cursor holds nothing between its fetches. Without memory every row is ranked at the start, from
+//! the pages.
 
-use super::columns::Columns;
-use super::request::Request;
-use crate::error::{Error, Result};
-use crate::pg::relation::Relation;
+use chronomind_core::graph::{Graph, GraphNear};
+use chronomind_core::primitive::AtomicU32;
 use chronomind_core::record::Tid;
+use chronomind_core::scan::{Fixed, Found, Near, Scan as Search, Step};
+use chronomind_core::score::{BlendOrder, Bounds, Nearest, Order as Score, Row};
+
+use super::pages_scan;
+use super::query::ScoreQuery;
+use super::request::{Order, Request};
+use crate::error::Result;
+use crate::pg::interrupt;
+use crate::pg::relation::Relation;
+use crate::recovery::{self, Memory, Opened};
+use crate::{guc, shmem};
+
+/// Rows that a scan is expected to be asked for when nobody says.
+const WANTED: usize = 10;
 
 /// A scan of an index.
-pub struct Scan {}
+#[derive(Default)]
+pub struct Scan {
+    source: Source,
+    last: Option<Found>,
+}
+
+#[derive(Default)]
+enum Source {
+    /// Not begun, or over.
+    #[default]
+    Nothing,
+    Memory(Box<InMemory>),
+    /// Ranked already.
+    Pages(std::vec::IntoIter<Found>),
+}
+
+struct InMemory {
+    memory: Memory,
+    search: Search<Ordering>,
+    stream: Stream,
+}
 
 impl Scan {
-    /// A scan that has not been asked for anything.
-    pub fn new(_index: Relation, _columns: &Columns) -> Result<Self> {
-        Ok(Scan {})
-    }
-
     /// Begins anew.
-    pub fn restart(&mut self, _index: Relation, _request: Request) -> Result<()> {
-        Err(Error::bug("scans are not there yet"))
+    pub fn restart(&mut self, index: Relation, request: Request) -> Result<()> {
+        self.last = None;
+        self.source = Source::Nothing;
+        let plan = Plan::new(request)?;
+        self.source = match recovery::open(index)? {
+            Opened::Memory(memory) => Source::Memory(Box::new(InMemory::new(memory, plan))),
+            Opened::Pages => Source::Pages(pages_scan::rank(index, &plan)?.into_iter()),
+        };
+        Ok(())
     }
 
     /// The next row.
-    pub fn next(&mut self, _index: Relation) -> Result<Option<Tid>> {
-        Ok(None)
+    pub fn next(&mut self) -> Result<Option<Tid>> {
+        self.last = match &mut self.source {
+            Source::Nothing => None,
+            Source::Memory(memory) => memory.next()?,
+            Source::Pages(rows) => rows.next(),
+        };
+        Ok(self.last.map(|found| Tid::unpack(found.tid)))
+    }
+
+    /// What is known of the row that [`Scan::next`] returned last.
+    pub fn last(&self) -> Option<Found> {
+        self.last
     }
 
     /// Lets go of all that the scan holds.
-    pub fn finish(&mut self) {}
+    pub fn finish(&mut self) {
+        self.source = Source::Nothing;
+    }
+}
+
+/// What a scan has to do, whatever it reads from.
+pub struct Plan {
+    /// The query vector's bytes, `None` for NULL.
+    pub vector: Option<Vec<u8>>,
+    /// What rows are ranked by.
+    pub ordering: Ordering,
+    /// What their attributes must be.
+    pub filter: chronomind_core::postings::Filter,
+    wanted: usize,
+}
+
+impl Plan {
+    fn new(request: Request) -> Result<Plan> {
+        let filter = request.filter;
+        let (vector, ordering) = match request.order {
+            Order::None => (None, Ordering::Unordered),
+            Order::Null => (None, Ordering::Nearest(Nearest)),
+            Order::Distance(vector) => (Some(vector), Ordering::Nearest(Nearest)),
+            Order::Score(bytes) => {
+                let query = ScoreQuery::decode(&bytes)?;
+                let ordering = Ordering::Blend(query.order);
+                let filter = query.filter;
+                return Ok(Plan {
+                    vector: query.vector,
+                    ordering,
+                    filter,
+                    wanted: query.wanted,
+                });
+            }
+        };
+        Ok(Plan {
+            vector,
+            ordering,
+            filter,
+            wanted: WANTED,
+        })
+    }
+}
+
+/// What rows are ranked by.
+#[derive(Debug, Clone, Copy)]
+pub enum Ordering {
+    /// Nothing: every order is right.
+    Unordered,
+    /// The distance.
+    Nearest(Nearest),
+    /// The standard blend.
+    Blend(BlendOrder),
+}
+
+impl Score for Ordering {
+    fn attributes(&self) -> u32 {
+        match self {
+            Ordering::Unordered => 0,
+            Ordering::Nearest(order) => order.attributes(),
+            Ordering::Blend(order) => order.attributes(),
+        }
+    }
+
+    fn score(&self, distance: Option<f64>, row: &Row) -> Option<f64> {
+        match self {
+            Ordering::Unordered => Some(0.0),
+            Ordering::Nearest(order) => order.score(distance, row),
+            Ordering::Blend(order) => order.score(distance, row),
+        }
+    }
+
+    fn bound(&self, nearest: f64, zone: &Bounds) -> f64 {
+        match self {
+            Ordering::Unordered => 0.0,
+            Ordering::Nearest(order) => order.bound(nearest, zone),
+            Ordering::Blend(order) => order.bound(nearest, zone),
+        }
+    }
+}
+
+impl InMemory {
+    fn new(memory: Memory, plan: Plan) -> InMemory {
+        let graph = *memory.index.graph();
+        let attributes = memory.index.postings().attributes();
+        let stream = Stream::new(graph, plan.vector.as_deref());
+        let search = Search::new(plan.ordering, plan.filter, attributes, plan.wanted);
+        InMemory {
+            memory,
+            search,
+            stream,
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Found>> {
+        let epochs = shmem::epochs()?;
+        let postings = self.memory.index.postings();
+        loop {
+            interrupt::check();
+            let step = {
+                let _pin = shmem::pin(epochs);
+                self.search.step(postings, &mut self.stream)
+            };
+            match step {
+                Step::Found(found) => return Ok(Some(found)),
+                Step::Working => {}
+                Step::Done => return Ok(None),
+            }
+        }
+    }
+}
+
+/// The stream of near nodes: the graph, or nothing for a query that is near to nothing.
+enum Stream {
+    Graph(Box<GraphNear<'static>>),
+    Fixed(Fixed),
+}
+
+impl Stream {
+    fn new(graph: Graph<'static>, vector: Option<&[u8]>) -> Stream {
+        let Some(vector) = vector else {
+            return Stream::Fixed(Fixed::Null);
+        };
+        match graph.probe(vector) {
+            Some(probe) => {
+                let near = GraphNear::new(graph, probe, guc::ef_search() as usize);
+                Stream::Graph(Box::new(near))
+            }
+            None => Stream::Fixed(Fixed::NaN),
+        }
+    }
+}
+
+impl Near for Stream {
+    fn advance(&mut self) -> bool {
+        match self {
+            Stream::Graph(near) => near.advance(),
+            Stream::Fixed(near) => near.advance(),
+        }
+    }
+
+    fn drain(&mut self, settled: &mut Vec<(u32, f64)>) {
+        match self {
+            Stream::Graph(near) => near.drain(settled),
+            Stream::Fixed(near) => near.drain(settled),
+        }
+    }
+
+    fn frontier(&self) -> f64 {
+        match self {
+            Stream::Graph(near) => near.frontier(),
+            Stream::Fixed(near) => near.frontier(),
+        }
+    }
+
+    fn cost(&self) -> u64 {
+        match self {
+            Stream::Graph(near) => near.cost(),
+            Stream::Fixed(near) => near.cost(),
+        }
+    }
+
+    fn measure(&mut self, nodes: &[u32], distances: &mut Vec<f64>) {
+        match self {
+            Stream::Graph(near) => near.measure(nodes, distances),
+            Stream::Fixed(near) => near.measure(nodes, distances),
+        }
+    }
+
+    fn head(&self, node: u32) -> &AtomicU32 {
+        match self {
+            Stream::Graph(near) => near.head(node),
+            Stream::Fixed(near) => near.head(node),
+        }
+    }
+
+    fn fixed(&self) -> Option<Fixed> {
+        match self {
+            Stream::Graph(near) => near.fixed(),
+            Stream::Fixed(near) => near.fixed(),
+        }
+    }
 }

@@ -22,8 +22,8 @@ pub struct Swept {
     pub buried: u64,
 }
 
-/// Asks `is_dead` about every live posting, marks those for which it says so, and then tells
-/// `on_dead` their posting and node ids. Neither runs under a lock, and both may raise errors.
+/// Asks `is_dead` about every live posting, tells `on_dead` the posting and node ids of those for
+/// which it says so, and marks them. Neither runs under a lock, and both may raise errors.
 /// Postings appended after the start are not met: their rows are not gone yet.
 pub fn sweep(
     index: Relation,
@@ -61,19 +61,19 @@ pub fn sweep(
         }
         swept.live -= live.len() as u64;
         swept.buried += live.len() as u64;
-        {
-            // The page may have grown since; what was on it is where it was.
-            let guard = index.write(block, Some(&ring));
-            let mut change = Change::begin(index);
-            let payload = payload_mut(change.page(&guard));
-            for &(slot, ..) in &live {
-                PostingView::bury(&mut payload[slot as usize * record..]);
-            }
-            change.commit();
-        }
+        // Whoever keeps copies of postings hears of it first: were the page marked and the copy not,
+        // for an error in between, nobody would ever mark the copy.
         for &(slot, _, node) in &live {
             on_dead(sequence * per_page + slot, node)?;
         }
+        // The page may have grown since; what was on it is where it was.
+        let guard = index.write(block, Some(&ring));
+        let mut change = Change::begin(index);
+        let payload = payload_mut(change.page(&guard));
+        for &(slot, ..) in &live {
+            PostingView::bury(&mut payload[slot as usize * record..]);
+        }
+        change.commit();
     }
     Ok(swept)
 }

@@ -56,6 +56,22 @@ impl AttributeType {
             .find_map(|(known, attribute)| (*known == oid).then_some(*attribute))
     }
 
+    /// The input type of the operator class.
+    pub fn oid(self) -> Oid {
+        match TYPES.iter().find(|(_, attribute)| *attribute == self) {
+            Some((oid, _)) => *oid,
+            None => unreachable!("every attribute type is in the table"),
+        }
+    }
+
+    /// True for what tells when a row came to be.
+    pub fn is_time(self) -> bool {
+        matches!(
+            self,
+            AttributeType::Date | AttributeType::Timestamp | AttributeType::Timestamptz
+        )
+    }
+
     /// How values become keys.
     pub fn kind(self) -> AttributeKind {
         match self {

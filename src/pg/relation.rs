@@ -1,8 +1,12 @@
 //! An open index, as page code sees it.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use pgrx::pg_sys;
+
+use crate::error::Result;
 
 /// The server's `InvalidSubTransactionId`.
 const NO_SUBTRANSACTION: pg_sys::SubTransactionId = 0;
@@ -82,6 +86,36 @@ impl Relation {
         }
     }
 
+    /// What Postgres numbers the owner of a temporary relation by, -1 for other relations.
+    pub fn backend(self) -> i32 {
+        // SAFETY: the relation is open.
+        unsafe { (*self.0).rd_backend }
+    }
+
+    /// A word that is computed once and remembered until the relation changes: its file is
+    /// replaced, or it goes.
+    pub fn remembered(self, compute: impl FnOnce() -> Result<u64>) -> Result<u64> {
+        // SAFETY: the field is the access method's own: null, or what was put there below, which
+        // the server frees and clears when it learns of a change.
+        unsafe {
+            let held = (*self.0).rd_amcache.cast::<u64>();
+            if !held.is_null() {
+                return Ok(*held);
+            }
+            let word = compute()?;
+            let memory = pg_sys::MemoryContextAlloc((*self.0).rd_indexcxt, size_of::<u64>());
+            memory.cast::<u64>().write(word);
+            (*self.0).rd_amcache = memory;
+            Ok(word)
+        }
+    }
+
+    /// Forgets what [`Relation::remembered`] holds.
+    pub fn forget(self) {
+        // SAFETY: as in `remembered`; the few bytes stay with the relation's memory context.
+        unsafe { (*self.0).rd_amcache = std::ptr::null_mut() };
+    }
+
     /// The blocks that its main fork has now. Others may be adding more.
     pub fn blocks(self) -> u32 {
         let main = pg_sys::ForkNumber::MAIN_FORKNUM;
@@ -104,5 +138,27 @@ impl Relation {
             let old = relation.rd_createSubid == NO_SUBTRANSACTION && new_file == NO_SUBTRANSACTION;
             permanent && (always || old)
         }
+    }
+}
+
+/// The path of a relation's main fork, from the data directory.
+pub fn path(database: u32, tablespace: u32, file: u32, backend: i32) -> PathBuf {
+    // SAFETY: computes a path from numbers; the server allocates the string, which is freed here.
+    unsafe {
+        let path = pg_sys::GetRelationPath(
+            database.into(),
+            tablespace.into(),
+            file.into(),
+            backend,
+            pg_sys::ForkNumber::MAIN_FORKNUM,
+        );
+        #[cfg(feature = "pg18")]
+        let text = CStr::from_ptr(path.str_.as_ptr());
+        #[cfg(not(feature = "pg18"))]
+        let text = CStr::from_ptr(path);
+        let owned = PathBuf::from(OsStr::from_bytes(text.to_bytes()));
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::pfree(path.cast());
+        owned
     }
 }

@@ -81,7 +81,8 @@ unsafe extern "C-unwind" fn build_index(
     unsafe {
         let (relation, columns) = open(index).or_raise();
         let options = reloptions::of(index).check().or_raise();
-        let built = build::build(relation, &columns, options, |take| {
+        let rows = rows::estimate(heap);
+        let built = build::build(relation, &columns, options, rows, |take| {
             rows::scan_heap(heap, index, info, &columns, take)
         })
         .or_raise();
@@ -136,7 +137,7 @@ unsafe extern "C-unwind" fn bulk_delete(
 ) -> *mut pg_sys::IndexBulkDeleteResult {
     // SAFETY: Postgres gives a valid description, an open relation, and a callback with its state.
     unsafe {
-        let (relation, columns) = open((*info).index).or_raise();
+        let (relation, _) = open((*info).index).or_raise();
         let Some(callback) = callback else {
             Error::bug("a vacuum without a callback").raise()
         };
@@ -146,7 +147,7 @@ unsafe extern "C-unwind" fn bulk_delete(
             pg_sys::ffi::pg_guard_ffi_boundary(|| callback(&mut item, state))
         };
         let stats = or_new(stats);
-        vacuum::bulk_delete(relation, &columns, &mut is_dead, &mut *stats).or_raise();
+        vacuum::bulk_delete(relation, &mut is_dead, &mut *stats).or_raise();
         stats
     }
 }
@@ -161,9 +162,10 @@ unsafe extern "C-unwind" fn vacuum_cleanup(
         if (*info).analyze_only {
             return stats;
         }
-        let (relation, columns) = open((*info).index).or_raise();
+        let (relation, _) = open((*info).index).or_raise();
+        let was_swept = !stats.is_null();
         let stats = or_new(stats);
-        vacuum::cleanup(relation, &columns, &mut *stats).or_raise();
+        vacuum::cleanup(relation, was_swept, &mut *stats).or_raise();
         stats
     }
 }
@@ -218,8 +220,8 @@ unsafe extern "C-unwind" fn begin_scan(
     // SAFETY: Postgres gives an open relation. The state is dropped with the memory context of the
     // scan, also when the statement fails.
     unsafe {
-        let (relation, columns) = open(index).or_raise();
-        let scan = Scan::new(relation, &columns).or_raise();
+        let (_, columns) = open(index).or_raise();
+        let scan = Scan::default();
         let descriptor = pg_sys::RelationGetIndexScan(index, keys, orders);
         let state = ScanState {
             columns,
@@ -287,8 +289,7 @@ unsafe extern "C-unwind" fn get_tuple(
     unsafe {
         let scan = &mut *scan;
         let state = &mut *scan.opaque.cast::<ScanState>();
-        let relation = Relation::from_raw(scan.indexRelation);
-        let Some(tid) = state.scan.next(relation).or_raise() else {
+        let Some(tid) = state.scan.next().or_raise() else {
             return false;
         };
         item_pointer_set_all(&mut scan.xs_heaptid, tid.block, tid.offset);

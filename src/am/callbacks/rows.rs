@@ -75,6 +75,20 @@ impl<'a> RowDecoder<'a> {
     }
 }
 
+/// About how many rows a table has, as the planner guesses.
+///
+/// # Safety
+/// `heap` is open.
+pub unsafe fn estimate(heap: pg_sys::Relation) -> f64 {
+    let (mut pages, mut rows, mut visible) = (0, 0.0, 0.0);
+    // SAFETY: by the caller; without a place for widths none are computed.
+    unsafe {
+        let widths = std::ptr::null_mut();
+        pg_sys::estimate_rel_size(heap, widths, &mut pages, &mut rows, &mut visible);
+    }
+    rows
+}
+
 /// Takes the rows of a table, one by one.
 type Take<'a> = dyn FnMut(HeapRow) -> Result<()> + 'a;
 

@@ -1,0 +1,181 @@
+//! One pass over an index's pages into memory.
+//!
+//! No distance is computed for nodes whose lists are on the pages. What was appended after the
+//! lists were written, and whatever a crash left without a list, is linked as an insert would.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use chronomind_core::graph::Inserter;
+use chronomind_core::index::Index;
+use chronomind_core::postings::Place;
+use chronomind_core::record::{Flags, PostingView};
+use chronomind_core::score::Row;
+
+use super::config;
+use crate::error::{Error, Result};
+use crate::pages;
+use crate::pages::walk::{Item, walk};
+use crate::pg::relation::Relation;
+use crate::pg::{interrupt, notice, settings, threads};
+use crate::shmem;
+use crate::shmem::registry::{Claim, Key};
+
+/// Loads the claimed index and makes it ready, or unfit where memory is too small.
+pub fn load(relation: Relation, key: &Key, claim: Claim) -> Result<()> {
+    let region = shmem::region()?;
+    match fill(relation, key, &claim) {
+        Ok(()) => {
+            claim.ready();
+            Ok(())
+        }
+        Err(Filling::Full) => {
+            let place = claim.unfit(region);
+            if place.should_warn() {
+                notice::does_not_fit(&relation.name());
+            }
+            Ok(())
+        }
+        Err(Filling::Failed(error)) => Err(error),
+    }
+}
+
+/// Why an index is not in memory.
+enum Filling {
+    Full,
+    Failed(Error),
+}
+
+impl From<Error> for Filling {
+    fn from(error: Error) -> Filling {
+        Filling::Failed(error)
+    }
+}
+
+impl From<chronomind_core::Error> for Filling {
+    fn from(error: chronomind_core::Error) -> Filling {
+        match error {
+            chronomind_core::Error::OutOfMemory { .. } => Filling::Full,
+            other => Filling::Failed(other.into()),
+        }
+    }
+}
+
+fn fill(relation: Relation, key: &Key, claim: &Claim) -> std::result::Result<(), Filling> {
+    let snapshot = pages::snapshot(relation)?;
+    let definition = &snapshot.meta.definition;
+    if definition.incarnation != key.incarnation {
+        relation.forget();
+        return Err(Error::contention("the index was replaced while it was being opened").into());
+    }
+    let index = Index::create(shmem::region()?, config(definition))?;
+    claim.set_root(&index);
+
+    let graph = index.graph();
+    let mut upper_lists: Vec<(u32, u32, Vec<u32>)> = Vec::new();
+    let mut keys = vec![0; definition.attributes.len()];
+    let mut full = false;
+    // Memory that has run out is noted, not raised: it is no error of the statement.
+    let mut guard = |result: chronomind_core::Result<()>| -> Result<()> {
+        match result {
+            Err(chronomind_core::Error::OutOfMemory { .. }) => {
+                full = true;
+                Err(Error::contention("shared memory is full"))
+            }
+            other => Ok(other?),
+        }
+    };
+    let walked = walk(relation, None, &snapshot, |item| match item {
+        Item::Vector { node, bytes } => guard(graph.reserve(node).map(|upper| {
+            graph.store(node, upper, bytes);
+        })),
+        Item::Posting { posting, .. } if posting.has_node() && posting.node() >= snapshot.nodes => {
+            let what = format!(
+                "a posting names node {} of {}",
+                posting.node(),
+                snapshot.nodes
+            );
+            Err(Error::corruption(&relation.name(), what))
+        }
+        Item::Posting { id, posting } => guard(publish(&index, id, posting, &mut keys)),
+        Item::Links { node, slots } => guard(graph.reserve_record(node).map(|()| {
+            graph.restore_list(node, 0, slots, snapshot.nodes);
+        })),
+        Item::Upper(upper) => {
+            upper_lists.push((upper.node, upper.layer, upper.slots.to_vec()));
+            Ok(())
+        }
+    });
+    if full {
+        return Err(Filling::Full);
+    }
+    walked?;
+    for (node, layer, slots) in upper_lists {
+        if node < snapshot.nodes {
+            graph.restore_list(node, layer, &slots, snapshot.nodes);
+        }
+    }
+    let linked = snapshot.meta.linked_nodes.min(snapshot.nodes);
+    let mut unlinked: Vec<u32> = (0..linked)
+        .filter(|&id| !graph.finish_restore(id))
+        .collect();
+    unlinked.extend(linked..snapshot.nodes);
+    Ok(link(&index, &unlinked)?)
+}
+
+fn publish(
+    index: &Index<'static>,
+    id: u32,
+    posting: PostingView<'_>,
+    keys: &mut [u64],
+) -> chronomind_core::Result<()> {
+    index.postings().reserve(id)?;
+    let flags = posting.flags();
+    let place = if posting.has_node() {
+        index.graph().reserve_record(posting.node())?;
+        index.place(posting.node())
+    } else if flags.contains(Flags::NO_DISTANCE) {
+        Place::NoDistance
+    } else {
+        Place::NullVector
+    };
+    keys.iter_mut()
+        .zip(posting.keys())
+        .for_each(|(slot, key)| *slot = key);
+    let row = Row {
+        keys,
+        nulls: posting.nulls(),
+    };
+    index
+        .postings()
+        .publish(id, posting.tid().pack(), place, &row);
+    if flags.contains(Flags::DEAD) {
+        index.postings().mark_dead(id);
+    }
+    Ok(())
+}
+
+/// Links the nodes that have no lists, on threads where there are many.
+fn link(index: &Index<'static>, nodes: &[u32]) -> Result<()> {
+    /// Below this the start of a thread is not worth it.
+    const FEW: usize = 512;
+    let graph = *index.graph();
+    if nodes.len() < FEW {
+        let mut inserter = Inserter::default();
+        for &node in nodes {
+            interrupt::check();
+            graph.link(node, &mut inserter);
+        }
+        return Ok(());
+    }
+    let next = AtomicUsize::new(0);
+    let work = |stop: &AtomicBool| {
+        let mut inserter = Inserter::default();
+        // Relaxed, both: a number to share out and a flag; threads are joined before anyone reads.
+        while !stop.load(Ordering::Relaxed)
+            && let Some(&node) = nodes.get(next.fetch_add(1, Ordering::Relaxed))
+        {
+            graph.link(node, &mut inserter);
+        }
+    };
+    threads::run(settings::build_threads(), work, interrupt::check)
+}

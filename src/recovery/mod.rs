@@ -1,0 +1,134 @@
+//! From pages to memory: how a process gets an index that it can search.
+//!
+//! Pages are the truth and memory is a cache, so the first to need an index after a start of the
+//! server loads it, while the others who need it wait. Where memory cannot serve (it is full, or the
+//! server is a standby, whose pages change by replay alone) callers work on the pages instead:
+//! slower, and just as right.
+//!
+//! | who | finds | does |
+//! |---|---|---|
+//! | [`open`] | the index in memory | uses it |
+//! | | nothing | claims it, [loads](load) it, makes it ready |
+//! | | somebody at it | waits |
+//! | | that it does not fit, or is on a standby | uses the pages |
+//! | [`Creation`] | nothing, for a new index | claims it, lets the build fill it, makes it ready |
+
+mod create;
+mod files;
+mod load;
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use chronomind_core::graph::GraphConfig;
+use chronomind_core::index::{Index, IndexConfig};
+use chronomind_core::record::Definition;
+
+pub use create::Creation;
+
+use crate::error::Result;
+use crate::pages;
+use crate::pg::relation::Relation;
+use crate::pg::{notice, settings, wait};
+use crate::shmem;
+use crate::shmem::registry::{Claiming, File, Found, Key, Place};
+
+/// An index to work with.
+pub enum Opened {
+    /// In shared memory.
+    Memory(Memory),
+    /// On its pages only.
+    Pages,
+}
+
+/// An index in shared memory.
+#[derive(Clone, Copy)]
+pub struct Memory {
+    /// The index.
+    pub index: Index<'static>,
+    place: Place,
+}
+
+impl Memory {
+    /// To be called when a row of the index could not be put into memory: from now on everybody
+    /// works on the pages.
+    pub fn give_up(&self) {
+        self.place.set_unfit();
+    }
+
+    /// False once somebody has given up.
+    pub fn is_complete(&self) -> bool {
+        self.place.is_ready()
+    }
+}
+
+/// Opens an index, loading it first where nobody has.
+pub fn open(relation: Relation) -> Result<Opened> {
+    let registry = shmem::registry()?;
+    if settings::is_standby() {
+        return Ok(Opened::Pages);
+    }
+    let key = key_of(relation)?;
+    loop {
+        match registry.find(&key) {
+            Found::Ready(place, index) => return Ok(Opened::Memory(Memory { index, place })),
+            Found::Unfit(place) => {
+                if place.should_warn() {
+                    notice::does_not_fit(&relation.name());
+                }
+                return Ok(Opened::Pages);
+            }
+            Found::Claimed => wait::briefly(),
+            Found::Absent => match registry.claim(&key, shmem::epochs()?) {
+                Claiming::Mine(claim) => load::load(relation, &key, claim)?,
+                Claiming::Others => {}
+                Claiming::Full => {
+                    files::sweep()?;
+                    if matches!(registry.claim(&key, shmem::epochs()?), Claiming::Full) {
+                        notice::does_not_fit(&relation.name());
+                        return Ok(Opened::Pages);
+                    }
+                }
+            },
+        }
+    }
+}
+
+/// A number that no other index has, with near certainty.
+pub fn new_incarnation() -> u64 {
+    // Each state is seeded by the system's randomness.
+    RandomState::new().build_hasher().finish()
+}
+
+fn key_of(relation: Relation) -> Result<Key> {
+    let incarnation =
+        relation.remembered(|| Ok(pages::snapshot(relation)?.meta.definition.incarnation))?;
+    Ok(Key {
+        file: file_of(relation),
+        incarnation,
+    })
+}
+
+fn file_of(relation: Relation) -> File {
+    let locator = relation.locator();
+    File {
+        database: locator.database,
+        tablespace: locator.tablespace,
+        number: locator.file,
+        backend: relation.backend(),
+    }
+}
+
+/// What memory is laid out by.
+fn config(definition: &Definition) -> IndexConfig {
+    IndexConfig {
+        graph: GraphConfig {
+            metric: definition.metric,
+            element: definition.element,
+            dimensions: definition.dimensions,
+            m: u32::from(definition.m),
+            ef_construction: u32::from(definition.ef_construction),
+            seed: definition.incarnation,
+        },
+        attributes: definition.attributes.len(),
+    }
+}
