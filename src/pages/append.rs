@@ -56,18 +56,18 @@ pub fn append(
     };
     check_sizes(&layout, vector, &posting)?;
 
-    let full = chronomind_core::Error::TooManyRecords;
+    let too_many = chronomind_core::Error::TooManyRecords;
     let number = u32::try_from(postings.records(&layout, Kind::Postings))
         .ok()
         .filter(|&number| number < u32::MAX)
-        .ok_or(full)?;
+        .ok_or(too_many)?;
     let (node, pieces) = match vector {
         None => (posting.node, Vec::new()),
         Some(_) => {
             let node = vectors.records(&layout, Kind::Vectors);
             let node = u32::try_from(node).ok().filter(|&node| node < MAX_NODES);
-            let node = node.ok_or(full)?;
-            (node, layout.pieces(node).ok_or(full)?)
+            let node = node.ok_or(too_many)?;
+            (node, layout.pieces(node).ok_or(too_many)?)
         }
     };
     let ids = Ids {

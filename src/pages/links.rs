@@ -11,7 +11,7 @@ use chronomind_core::record::{
 };
 
 use super::bulk::check;
-use super::meta::{decode, encode};
+use super::meta::{decode, encode, update};
 use super::{META, view_of};
 use crate::error::{Error, Result};
 use crate::pg::buffer::Ring;
@@ -63,14 +63,10 @@ impl LinkWriter {
             self.begin_upper()?;
         }
         self.end_segment()?;
-        let guard = self.index.write(META, None);
-        let (mut meta, _) = decode(self.index, guard.page())?;
-        meta.linked_nodes = self.linked_nodes;
-        meta.entry_point = entry_point;
-        let mut change = Change::begin(self.index);
-        encode(self.index, &meta, change.page(&guard))?;
-        change.commit();
-        Ok(())
+        update(self.index, |meta| {
+            meta.linked_nodes = self.linked_nodes;
+            meta.entry_point = entry_point;
+        })
     }
 
     fn begin_upper(&mut self) -> Result<()> {

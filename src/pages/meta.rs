@@ -1,7 +1,7 @@
 //! The meta page, and how long the segments are.
 
 use chronomind_core::record::{
-    Damage, Definition, Kind, Layout, MAX_NODES, Meta, NO_BLOCK, PAGE, PAYLOAD, PageBytes, format,
+    Damage, Definition, Kind, Layout, Meta, NO_BLOCK, PAGE, PAYLOAD, PageBytes, format,
     payload_mut, set_fill,
 };
 
@@ -9,6 +9,7 @@ use super::chain::{block_near, ends};
 use super::{META, damaged, view_of};
 use crate::error::Result;
 use crate::pg::relation::{Fork, Relation};
+use crate::pg::xlog::Change;
 
 /// An index at one moment: what it is, and exactly what had been appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +33,8 @@ pub fn snapshot(index: Relation) -> Result<Snapshot> {
     let (vectors, postings) = ends(index, &meta, &layout)?;
     let missing = |kind| move |_| damaged(index, META, &Damage::Missing(kind));
 
-    let nodes = u32::try_from(vectors.records(&layout, Kind::Vectors))
-        .map_err(missing(Kind::Vectors))?
-        .min(MAX_NODES);
+    let nodes =
+        u32::try_from(vectors.records(&layout, Kind::Vectors)).map_err(missing(Kind::Vectors))?;
     let posting_count = u32::try_from(postings.records(&layout, Kind::Postings))
         .map_err(missing(Kind::Postings))?;
 
@@ -64,6 +64,17 @@ pub fn snapshot(index: Relation) -> Result<Snapshot> {
 pub fn create_empty(index: Relation, definition: Definition) -> Result<()> {
     let page = page(index, &Meta::new(definition))?;
     index.extend(Fork::Init, None).replace(&page, true);
+    Ok(())
+}
+
+/// Changes the meta record.
+pub(super) fn update(index: Relation, change: impl FnOnce(&mut Meta)) -> Result<()> {
+    let guard = index.write(META, None);
+    let (mut meta, _) = decode(index, guard.page())?;
+    change(&mut meta);
+    let mut record = Change::begin(index);
+    encode(index, &meta, record.page(&guard))?;
+    record.commit();
     Ok(())
 }
 
