@@ -21,9 +21,10 @@ impl Entry {
     }
 
     fn unpack(word: u64) -> Option<Entry> {
-        (word != 0).then_some(Entry {
+        let layer = ((word >> 32) as u32).checked_sub(1)?;
+        Some(Entry {
             id: word as u32,
-            layer: (word >> 32) as u32 - 1,
+            layer,
         })
     }
 }
