@@ -209,3 +209,34 @@ CREATE FUNCTION chrono_score(
 
 COMMENT ON FUNCTION chrono_score IS
     'blend of distance, age and importance; lower is better. Weights and base rate default to the settings chronomind.recency_weight, importance_weight and base_decay_rate';
+
+-- Search -------------------------------------------------------------------------------------------
+
+-- One declaration only: with another for halfvec, a query without a type would be ambiguous. An
+-- index on a halfvec takes the query rounded, as the cast does.
+CREATE FUNCTION chrono_search(
+    relation anyelement,
+    query vector,
+    k integer DEFAULT 10,
+    context text DEFAULT NULL,
+    since timestamptz DEFAULT NULL,
+    until timestamptz DEFAULT NULL,
+    as_of timestamptz DEFAULT NULL,
+    recency_weight double precision DEFAULT NULL,
+    importance_weight double precision DEFAULT NULL,
+    index regclass DEFAULT NULL,
+    created_at_column text DEFAULT NULL,
+    importance_column text DEFAULT NULL,
+    decay_rate_column text DEFAULT NULL,
+    context_column text DEFAULT NULL
+) RETURNS TABLE (
+    memory anyelement,
+    score double precision,
+    distance double precision,
+    recency double precision,
+    importance double precision
+)
+    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 10 AS 'MODULE_PATHNAME', 'chrono_search_wrapper';
+
+COMMENT ON FUNCTION chrono_search IS
+    'the k rows of a table with the best chrono_score, best first, with every term of it';

@@ -1,3 +1,5 @@
 //! The memory layer: SQL functions over tables that have a chrono index.
 
+pub mod roles;
 pub mod score;
+pub mod search;

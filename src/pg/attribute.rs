@@ -64,6 +64,24 @@ impl AttributeType {
         }
     }
 
+    /// Its name in SQL.
+    pub fn sql_name(self) -> &'static str {
+        match self {
+            AttributeType::Bool => "boolean",
+            AttributeType::Int2 => "smallint",
+            AttributeType::Int4 => "integer",
+            AttributeType::Int8 => "bigint",
+            AttributeType::Float4 => "real",
+            AttributeType::Float8 => "double precision",
+            AttributeType::Date => "date",
+            AttributeType::Timestamp => "timestamp without time zone",
+            AttributeType::Timestamptz => "timestamp with time zone",
+            AttributeType::Text => "text",
+            AttributeType::Uuid => "uuid",
+            AttributeType::Enum => "enum",
+        }
+    }
+
     /// True for what tells when a row came to be.
     pub fn is_time(self) -> bool {
         matches!(

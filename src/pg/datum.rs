@@ -4,9 +4,10 @@ use crate::error::{Error, Result};
 use crate::pg::attribute::AttributeType;
 use chronomind_core::distance::Element;
 use chronomind_core::score::{encode_float, encode_int};
+use pgrx::datum::Uuid;
 use pgrx::pg_sys::{self, Datum};
-use pgrx::{PgSqlErrorCode, varlena};
-use std::ffi::c_int;
+use pgrx::{PgSqlErrorCode, direct_function_call, varlena};
+use std::ffi::{CString, c_int};
 
 unsafe extern "C-unwind" {
     /// Postgres's hash of bytes: `hash_bytes_extended` in `common/hashfn.h`. Tables are
@@ -189,7 +190,8 @@ pub unsafe fn key(datum: Datum, attribute: AttributeType) -> u64 {
     }
 }
 
-fn hash(bytes: &[u8]) -> u64 {
+/// The key of a value that only equality counts for, from its bytes.
+pub fn hash(bytes: &[u8]) -> u64 {
     // A varlena has less than a gigabyte.
     let length = bytes.len() as c_int;
     // SAFETY: the length is the slice's.
@@ -235,4 +237,17 @@ pub unsafe fn bound_key(datum: Datum, bound: AttributeType, column: AttributeTyp
         1.. => i64::MAX - 1,
         ..0 => i64::MIN + 1,
     }))
+}
+
+/// A uuid from its text. Text that is none is an error of the server.
+pub fn parse_uuid(text: &str) -> Uuid {
+    let text = CString::new(text).unwrap_or_default();
+    // SAFETY: the function takes a string that ends in a zero and returns a uuid or raises.
+    let uuid = unsafe {
+        direct_function_call::<Uuid>(pg_sys::uuid_in, &[Some(Datum::from(text.as_ptr()))])
+    };
+    match uuid {
+        Some(uuid) => uuid,
+        None => unreachable!("uuid_in returns no NULL"),
+    }
 }

@@ -3,15 +3,18 @@
 
 pub mod attribute;
 pub mod buffer;
+pub mod call;
 pub mod catalog;
 pub mod clock;
 pub mod datum;
 pub mod interrupt;
 pub mod notice;
+pub mod policies;
 pub mod progress;
 pub mod relation;
 pub mod settings;
 pub mod startup;
+pub mod table;
 pub mod threads;
 pub mod wait;
 pub mod xlog;

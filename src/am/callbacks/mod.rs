@@ -5,6 +5,7 @@
 //! catches that, and the panics of Rust, so that destructors run.
 #![allow(unsafe_code)]
 
+mod ordered_scan;
 mod planning;
 mod reloptions;
 mod rows;
@@ -14,15 +15,20 @@ use super::columns::Columns;
 use super::scan::Scan;
 use super::{build, insert, vacuum, validate};
 use crate::error::{Error, OrRaise, Result};
+use crate::pg::call::Call;
 use crate::pg::catalog;
+use crate::pg::datum::Vector;
 use crate::pg::relation::Relation;
+use crate::pg::table::TableIndex;
 use crate::preload;
+use chronomind_core::distance::{self, Element};
 use chronomind_core::record::Tid;
 use pgrx::itemptr::item_pointer_set_all;
 use pgrx::pg_sys::{self, Datum};
 use pgrx::{PgBox, PgLogLevel, PgMemoryContexts, PgSqlErrorCode, ereport, pg_guard};
 use std::ffi::{c_char, c_int, c_void};
 
+pub use ordered_scan::OrderedScan;
 pub use reloptions::define as define_options;
 pub use scan_keys::{ORDER_BY_DISTANCE, ORDER_BY_SCORE};
 
@@ -202,6 +208,37 @@ unsafe extern "C-unwind" fn validate_class(class: pg_sys::Oid) -> bool {
         );
     }
     is_valid
+}
+
+/// What an index's columns mean.
+pub fn columns_of(index: &TableIndex) -> Result<Columns> {
+    // SAFETY: the index is open and of our access method.
+    Columns::new(&unsafe { catalog::index_columns(index.as_raw()) })
+}
+
+/// The call that a function of ours was entered with.
+pub fn enter(info: pg_sys::FunctionCallInfo) -> Call {
+    // SAFETY: the doors pass on what Postgres calls them with, and do not keep it.
+    unsafe { Call::new(info) }
+}
+
+/// An argument of type `vector` as a query in the elements of the index, `None` for NULL. Fails where
+/// it does not fit the index.
+pub fn query_vector(call: Call, number: usize, columns: &Columns) -> Result<Option<Vec<u8>>> {
+    let Some(datum) = call.datum(number) else {
+        return Ok(None);
+    };
+    // SAFETY: the argument is declared as a vector.
+    let vector = unsafe { Vector::new(datum, Element::F32)? };
+    let vector = vector.with_dimensions(columns.dimensions, Element::F32)?;
+    let query = distance::convert(vector.bytes(), columns.element).ok_or_else(|| {
+        let range = PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
+        Error::mistake(
+            range,
+            "the query has an element that is out of range for type halfvec",
+        )
+    })?;
+    Ok(Some(query))
 }
 
 /// What a scan keeps between calls.

@@ -26,4 +26,4 @@ mod tests;
 
 pub use kernel::{Kernel, variants};
 pub use metric::Metric;
-pub use vector::{Element, decode, inverse_norm, normalise, scale, squared_norm};
+pub use vector::{Element, convert, decode, inverse_norm, normalise, scale, squared_norm};

@@ -65,6 +65,24 @@ pub fn decode(element: Element, bytes: &[u8], out: &mut [f32]) {
     }
 }
 
+/// The bytes of a vector of single precision as one of `element`s, rounded to nearest. `None` where
+/// an element is too large for the type.
+pub fn convert(bytes: &[u8], element: Element) -> Option<Vec<u8>> {
+    match element {
+        Element::F32 => Some(bytes.to_vec()),
+        Element::F16 => {
+            let mut values = vec![0.0; bytes.len() / Element::F32.size()];
+            decode(Element::F32, bytes, &mut values);
+            let halves = values.into_iter().map(f16::from_f32);
+            let in_range = |half: f16| half.is_finite().then_some(half.to_ne_bytes());
+            halves
+                .map(in_range)
+                .collect::<Option<Vec<_>>>()
+                .map(|halves| halves.concat())
+        }
+    }
+}
+
 /// The square of a vector's length, in double precision as pgvector sums it.
 pub fn squared_norm(vector: &[f32]) -> f64 {
     // Eight sums at once, because one would wait for its own last addition at every element.

@@ -1,0 +1,274 @@
+//! `chrono_search`: the rows that matter most now, with every term that made their score.
+
+use chronomind_core::postings::{Condition, Filter, Test};
+use chronomind_core::score::{AttributeKind, Blend, BlendOrder, encode_int};
+use pgrx::datum::{TimestampWithTimeZone, Uuid};
+use pgrx::pg_sys::{self, Oid};
+use pgrx::{PgSqlErrorCode, pg_extern};
+use std::ops::Bound;
+
+use super::roles::{Names, Part, Parts};
+use super::score::blend;
+use crate::am::callbacks::{self, OrderedScan};
+use crate::am::columns::Columns;
+use crate::am::query::ScoreQuery;
+use crate::error::{Error, OrRaise, Result};
+use crate::pg::attribute::AttributeType;
+use crate::pg::call::Call;
+use crate::pg::table::{Table, TableIndex};
+use crate::pg::{datum, interrupt, policies};
+use crate::preload;
+
+#[pg_extern(sql = false)]
+fn chrono_search(call: pg_sys::FunctionCallInfo) {
+    search(callbacks::enter(call)).or_raise();
+}
+
+/// The arguments, in the order of the SQL declaration.
+struct Arguments {
+    k: i32,
+    context: Option<String>,
+    since: Option<i64>,
+    until: Option<i64>,
+    as_of: Option<i64>,
+    recency_weight: Option<f64>,
+    importance_weight: Option<f64>,
+    index: Option<Oid>,
+    names: Names,
+}
+
+impl Arguments {
+    fn of(call: Call) -> Result<Arguments> {
+        let time = |number| {
+            call.argument::<TimestampWithTimeZone>(number)
+                .map(i64::from)
+        };
+        let k: i32 = call
+            .argument(2)
+            .ok_or_else(|| Error::invalid("k must not be NULL"))?;
+        if k < 1 {
+            return Err(Error::invalid("k must be at least 1").detail(format!("It is {k}.")));
+        }
+        Ok(Arguments {
+            k,
+            context: call.argument(3),
+            since: time(4),
+            until: time(5),
+            as_of: time(6),
+            recency_weight: call.argument(7),
+            importance_weight: call.argument(8),
+            index: call.argument(9),
+            names: Names {
+                created_at: call.argument(10),
+                importance: call.argument(11),
+                decay_rate: call.argument(12),
+                context: call.argument(13),
+            },
+        })
+    }
+}
+
+fn search(call: Call) -> Result<()> {
+    preload::require()?;
+    let arguments = Arguments::of(call)?;
+    let mut rows = call.rows();
+    let table = Table::of_row_type(call.type_of(0))?;
+    table.check_readable()?;
+    let policies = table
+        .has_row_security()
+        .then(|| policies::Probe::new(table.qualified_name()));
+
+    let (index, columns) = choose(&table, arguments.index)?;
+    let parts = Parts::new(&columns, &index.columns, &arguments.names)?;
+    let blend = blend(
+        arguments.recency_weight,
+        arguments.importance_weight,
+        arguments.as_of,
+    )?;
+    check_parts(&blend, &parts)?;
+    let context = Context::new(&arguments, &parts)?;
+    let query = ScoreQuery {
+        vector: callbacks::query_vector(call, 1, &columns)?,
+        order: BlendOrder {
+            blend,
+            roles: parts.roles(),
+        },
+        filter: filter(&arguments, &parts, context.as_ref())?,
+        wanted: arguments.k as usize,
+    };
+
+    let mut scan = OrderedScan::begin(&table, &index, &query)?;
+    let mut left = arguments.k;
+    while left > 0
+        && let Some(found) = scan.next()
+    {
+        interrupt::check();
+        let seen = context.as_ref().is_none_or(|context| context.is_in(&scan))
+            && policies
+                .as_ref()
+                .is_none_or(|policies| policies.lets_see(scan.tid()));
+        if !seen {
+            continue;
+        }
+        let terms = blend.terms(
+            found.distance,
+            match parts.created_at {
+                Some(part) => scan
+                    .column::<TimestampWithTimeZone>(part.number)
+                    .map(i64::from),
+                None => Some(i64::MAX),
+            },
+            parts.importance.and_then(|part| float(&scan, part)),
+            parts.decay_rate.and_then(|part| float(&scan, part)),
+        );
+        rows.add(
+            scan.row(),
+            [
+                found.score,
+                found.distance,
+                terms.recency,
+                Some(terms.importance),
+            ],
+        );
+        left -= 1;
+    }
+    Ok(())
+}
+
+fn float(scan: &OrderedScan<'_>, part: Part) -> Option<f64> {
+    match part.kind {
+        AttributeType::Float4 => scan.column::<f32>(part.number).map(f64::from),
+        _ => scan.column(part.number),
+    }
+}
+
+/// The index to search: the one that is named, or the oldest.
+fn choose(table: &Table, named: Option<Oid>) -> Result<(TableIndex, Columns)> {
+    let mut indexes = table.indexes().into_iter();
+    if let Some(index) = indexes.find(|index| named.is_none_or(|named| named == index.oid())) {
+        let columns = callbacks::columns_of(&index)?;
+        return Ok((index, columns));
+    }
+    let which = if named.is_some() {
+        "such chrono"
+    } else {
+        "chrono"
+    };
+    Err(Error::mistake(
+        PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+        format!("table \"{}\" has no {which} index", table.name()),
+    )
+    .detail("An index counts when it is valid and has no WHERE clause.")
+    .hint(format!(
+        "CREATE INDEX ON {} USING chrono (embedding vector_cosine_ops, created_at, ...) makes one.",
+        table.qualified_name()
+    )))
+}
+
+/// Fails where a weight has no column to weigh.
+fn check_parts(blend: &Blend, parts: &Parts) -> Result<()> {
+    let missing = |what: &str, weight: &str| {
+        Err(Error::mistake(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+            format!("the chrono index has no column for the {what}"),
+        )
+        .hint(format!(
+            "Add one to the index, or search with {weight} => 0."
+        )))
+    };
+    if blend.recency_weight > 0.0 && parts.created_at.is_none() {
+        return missing("creation time", "recency_weight");
+    }
+    if blend.importance_weight > 0.0 && parts.importance.is_none() {
+        return missing("importance", "importance_weight");
+    }
+    Ok(())
+}
+
+fn filter(arguments: &Arguments, parts: &Parts, context: Option<&Context>) -> Result<Filter> {
+    let mut conditions = Vec::new();
+    if let Some(context) = context {
+        let attribute = context.part.attribute;
+        conditions.push(Condition {
+            attribute,
+            test: Test::equal(context.key),
+        });
+    }
+    let bounds = [
+        arguments
+            .since
+            .map(|since| (Bound::Included(encode_int(since)), Bound::Unbounded)),
+        arguments
+            .until
+            .map(|until| (Bound::Unbounded, Bound::Excluded(encode_int(until)))),
+        arguments
+            .as_of
+            .map(|as_of| (Bound::Unbounded, Bound::Included(encode_int(as_of)))),
+    ];
+    for (low, high) in bounds.into_iter().flatten() {
+        let Some(part) = parts.created_at else {
+            return Err(Error::mistake(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+                "the chrono index has no column for the creation time",
+            )
+            .detail("since, until and as_of are about the creation time.")
+            .hint("Add a column of type timestamp with time zone to the index."));
+        };
+        conditions.push(Condition {
+            attribute: part.attribute,
+            test: Test::range(low, high),
+        });
+    }
+    Ok(conditions.into_iter().collect())
+}
+
+/// The context that rows must be of. The index knows its hash; the rows themselves have the last
+/// word.
+struct Context {
+    part: Part,
+    key: u64,
+    value: ContextValue,
+}
+
+enum ContextValue {
+    Text(String),
+    Uuid(Uuid),
+}
+
+impl Context {
+    fn new(arguments: &Arguments, parts: &Parts) -> Result<Option<Context>> {
+        let Some(text) = &arguments.context else {
+            return Ok(None);
+        };
+        let part = parts.context.ok_or_else(|| {
+            Error::mistake(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+                "the chrono index has no column for the context",
+            )
+            .hint("Add a text or uuid column to the index, or search without a context.")
+        })?;
+        debug_assert_eq!(part.kind.kind(), AttributeKind::Hash);
+        let (key, value) = match part.kind {
+            AttributeType::Uuid => {
+                let uuid = datum::parse_uuid(text);
+                (datum::hash(uuid.as_bytes()), ContextValue::Uuid(uuid))
+            }
+            _ => (
+                datum::hash(text.as_bytes()),
+                ContextValue::Text(text.clone()),
+            ),
+        };
+        Ok(Some(Context { part, key, value }))
+    }
+
+    fn is_in(&self, scan: &OrderedScan<'_>) -> bool {
+        match &self.value {
+            ContextValue::Text(text) => {
+                scan.column::<String>(self.part.number).as_ref() == Some(text)
+            }
+            ContextValue::Uuid(uuid) => {
+                scan.column::<Uuid>(self.part.number).as_ref() == Some(uuid)
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A call of a function whose types are known only when it is called.
+
+use pgrx::pg_sys::{self, Datum, Oid};
+use pgrx::{FromDatum, IntoDatum};
+
+/// The call that a door was entered with.
+#[derive(Clone, Copy)]
+pub struct Call(pg_sys::FunctionCallInfo);
+
+impl Call {
+    /// # Safety
+    /// What Postgres calls the function with, which is not used after it returns.
+    pub unsafe fn new(info: pg_sys::FunctionCallInfo) -> Call {
+        Call(info)
+    }
+
+    /// An argument, `None` for NULL. The type must be the declared one.
+    pub fn argument<T: FromDatum>(&self, number: usize) -> Option<T> {
+        // SAFETY: the type is the one that the function is declared with.
+        self.datum(number)
+            .and_then(|datum| unsafe { T::from_datum(datum, false) })
+    }
+
+    /// An argument as it is, `None` for NULL.
+    pub fn datum(&self, number: usize) -> Option<Datum> {
+        // SAFETY: the call has as many arguments as the function is declared with.
+        unsafe {
+            let arguments = (*self.0).args.as_slice((*self.0).nargs as usize);
+            arguments
+                .get(number)
+                .filter(|argument| !argument.isnull)
+                .map(|argument| argument.value)
+        }
+    }
+
+    /// The actual type of a polymorphic argument.
+    pub fn type_of(&self, number: i32) -> Oid {
+        // SAFETY: looks at the expression that the call was planned from.
+        unsafe { pg_sys::get_fn_expr_argtype((*self.0).flinfo, number) }
+    }
+
+    /// Makes the call one that returns a set of rows, all at once.
+    pub fn rows(&self) -> Rows {
+        // SAFETY: fails where the caller does not expect a set; the result structure lives as long
+        // as the call.
+        unsafe {
+            pg_sys::InitMaterializedSRF(self.0, 0);
+            Rows((*self.0).resultinfo.cast())
+        }
+    }
+}
+
+/// The rows that a call returns. Postgres moves them to disk when they outgrow `work_mem`.
+pub struct Rows(*mut pg_sys::ReturnSetInfo);
+
+impl Rows {
+    /// Adds a row: a composite value, then numbers.
+    pub fn add<const N: usize>(&mut self, first: Datum, numbers: [Option<f64>; N]) {
+        let mut values = vec![first];
+        let mut nulls = vec![false];
+        for number in numbers {
+            nulls.push(number.is_none());
+            values.push(number.and_then(f64::into_datum).unwrap_or(Datum::null()));
+        }
+        // SAFETY: the store and its description were made by `InitMaterializedSRF`, and the function
+        // is declared with these columns.
+        unsafe {
+            pg_sys::tuplestore_putvalues(
+                (*self.0).setResult,
+                (*self.0).setDesc,
+                values.as_mut_ptr(),
+                nulls.as_mut_ptr(),
+            );
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A table and its chrono indexes, found from the type of its rows.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys::{self, Oid};
+use pgrx::{PgList, PgSqlErrorCode, PgTupleDesc};
+
+use super::catalog;
+use super::relation::Relation;
+use crate::error::{Error, Result};
+
+/// An open table, locked against being changed or dropped until the end of the transaction.
+pub struct Table {
+    relation: pg_sys::Relation,
+}
+
+/// A column of an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name in the table; empty for an expression.
+    pub name: String,
+    /// Its number in the table; 0 for an expression.
+    pub number: i16,
+}
+
+/// An open index of a table, locked like the table.
+pub struct TableIndex {
+    relation: pg_sys::Relation,
+    /// Its columns, the vector first.
+    pub columns: Vec<Column>,
+}
+
+impl Table {
+    /// Opens the table whose rows are of that type.
+    pub fn of_row_type(row_type: Oid) -> Result<Table> {
+        // SAFETY: lookups by identifier; the relation stays locked until the transaction ends.
+        let relation = unsafe {
+            let table = pg_sys::get_typ_typrelid(row_type);
+            if table == Oid::INVALID {
+                return Err(no_table(&catalog::type_name(row_type)));
+            }
+            pg_sys::relation_open(table, pg_sys::AccessShareLock as i32)
+        };
+        let table = Table { relation };
+        match table.kind() {
+            pg_sys::RELKIND_RELATION | pg_sys::RELKIND_MATVIEW => Ok(table),
+            pg_sys::RELKIND_PARTITIONED_TABLE => Err(Error::mistake(
+                PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+                format!("\"{}\" is partitioned", table.name()),
+            )
+            .detail("Each partition has an index of its own.")
+            .hint("Search the partitions, and order what they return by score.")),
+            _ => Err(no_table(&table.name())),
+        }
+    }
+
+    fn kind(&self) -> u8 {
+        // SAFETY: an open relation has its catalog row.
+        unsafe { (*(*self.relation).rd_rel).relkind as u8 }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        // SAFETY: the relation is open.
+        unsafe { Relation::from_raw(self.relation) }.name()
+    }
+
+    /// Its name with its schema's, quoted where need be.
+    pub fn qualified_name(&self) -> String {
+        // SAFETY: the relation is open; the strings are palloc'd.
+        unsafe {
+            let schema = pg_sys::get_namespace_name((*(*self.relation).rd_rel).relnamespace);
+            let name = (*(*self.relation).rd_rel).relname.data.as_ptr();
+            let quoted = pg_sys::quote_qualified_identifier(schema, name);
+            CStr::from_ptr(quoted).to_string_lossy().into_owned()
+        }
+    }
+
+    /// Fails unless the current user may read every column.
+    pub fn check_readable(&self) -> Result<()> {
+        const ALLOWED: pg_sys::AclResult::Type = pg_sys::AclResult::ACLCHECK_OK;
+        // SAFETY: lookups by identifier.
+        let allowed = unsafe {
+            let (table, user) = ((*self.relation).rd_id, pg_sys::GetUserId());
+            let mode = pg_sys::ACL_SELECT as pg_sys::AclMode;
+            let all = pg_sys::AclMaskHow::ACLMASK_ALL;
+            pg_sys::pg_class_aclcheck(table, user, mode) == ALLOWED
+                || pg_sys::pg_attribute_aclcheck_all(table, user, mode, all) == ALLOWED
+        };
+        if allowed {
+            return Ok(());
+        }
+        Err(Error::mistake(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!("permission denied for table {}", self.name()),
+        ))
+    }
+
+    /// True where policies decide which rows the current user may see.
+    pub fn has_row_security(&self) -> bool {
+        let enabled = pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32;
+        // SAFETY: the relation is open. Raises where policies apply and the user turned them off.
+        unsafe { pg_sys::check_enable_rls((*self.relation).rd_id, Oid::INVALID, false) == enabled }
+    }
+
+    /// Its complete and valid chrono indexes, oldest first.
+    pub fn indexes(&self) -> Vec<TableIndex> {
+        // SAFETY: the relations are open and locked; the lists are the caller's copies.
+        unsafe {
+            let method = pg_sys::get_index_am_oid(c"chrono".as_ptr(), true);
+            let list = PgList::<Oid>::from_pg(pg_sys::RelationGetIndexList(self.relation));
+            let mut found = Vec::new();
+            for index in list.iter_oid() {
+                let relation = pg_sys::index_open(index, pg_sys::AccessShareLock as i32);
+                let opened = TableIndex {
+                    relation,
+                    columns: self.columns_of(relation),
+                };
+                let is_ours = (*(*relation).rd_rel).relam == method;
+                let is_complete = pg_sys::RelationGetIndexPredicate(relation).is_null();
+                if is_ours && is_complete && (*(*relation).rd_index).indisvalid {
+                    found.push(opened);
+                }
+            }
+            found
+        }
+    }
+
+    /// # Safety
+    /// `index` is an open index of this table.
+    unsafe fn columns_of(&self, index: pg_sys::Relation) -> Vec<Column> {
+        // SAFETY: the index has an entry in the array for each of its columns, which name columns
+        // of the table or are 0.
+        unsafe {
+            let form = &*(*index).rd_index;
+            let numbers = form.indkey.values.as_slice(form.indkey.dim1 as usize);
+            let attributes = PgTupleDesc::from_pg_unchecked((*self.relation).rd_att);
+            let column = |&number: &i16| {
+                let attribute = usize::try_from(number - 1)
+                    .ok()
+                    .and_then(|at| attributes.get(at));
+                let name = attribute.map_or("", |attribute| attribute.name());
+                Column {
+                    name: name.to_owned(),
+                    number,
+                }
+            };
+            numbers.iter().map(column).collect()
+        }
+    }
+
+    pub(crate) fn as_raw(&self) -> pg_sys::Relation {
+        self.relation
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        close(self.relation);
+    }
+}
+
+impl TableIndex {
+    /// The index for page code.
+    pub fn relation(&self) -> Relation {
+        // SAFETY: open as long as this value, locked longer.
+        unsafe { Relation::from_raw(self.relation) }
+    }
+
+    /// Its identifier.
+    pub fn oid(&self) -> Oid {
+        // SAFETY: the relation is open.
+        unsafe { (*self.relation).rd_id }
+    }
+
+    pub(crate) fn as_raw(&self) -> pg_sys::Relation {
+        self.relation
+    }
+}
+
+impl Drop for TableIndex {
+    fn drop(&mut self) {
+        close(self.relation);
+    }
+}
+
+/// Closes a relation and keeps its lock. An error has closed it already.
+fn close(relation: pg_sys::Relation) {
+    if !std::thread::panicking() {
+        // SAFETY: opened by this module, closed once.
+        unsafe { pg_sys::relation_close(relation, pg_sys::NoLock as i32) }
+    }
+}
+
+fn no_table(name: &str) -> Error {
+    Error::mistake(
+        PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
+        format!("\"{name}\" is not a table"),
+    )
+    .hint("Name the table by a NULL of its row type, as in chrono_search(NULL::memories, ...).")
+}
