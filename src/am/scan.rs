@@ -59,7 +59,7 @@ impl Scan {
     }
 
     /// The next row.
-    pub fn next(&mut self) -> Result<Option<Tid>> {
+    pub fn next_row(&mut self) -> Result<Option<Tid>> {
         self.last = match &mut self.source {
             Source::Nothing => None,
             Source::Memory(memory) => memory.next()?,
@@ -68,7 +68,7 @@ impl Scan {
         Ok(self.last.map(|found| Tid::unpack(found.tid)))
     }
 
-    /// What is known of the row that [`Scan::next`] returned last.
+    /// What is known of the row that [`Scan::next_row`] returned last.
     pub fn last(&self) -> Option<Found> {
         self.last
     }

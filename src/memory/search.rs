@@ -2,9 +2,9 @@
 
 use chronomind_core::postings::{Condition, Filter, Test};
 use chronomind_core::score::{AttributeKind, Blend, BlendOrder, encode_int};
+use pgrx::PgSqlErrorCode;
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
-use pgrx::pg_sys::{self, Oid};
-use pgrx::{PgSqlErrorCode, pg_extern};
+use pgrx::pg_sys::Oid;
 use std::ops::Bound;
 
 use super::roles::{Names, Part, Parts};
@@ -12,17 +12,12 @@ use super::score::blend;
 use crate::am::callbacks::{self, OrderedScan};
 use crate::am::columns::Columns;
 use crate::am::query::ScoreQuery;
-use crate::error::{Error, OrRaise, Result};
+use crate::error::{Error, Result};
 use crate::pg::attribute::AttributeType;
 use crate::pg::call::Call;
 use crate::pg::table::{Table, TableIndex};
 use crate::pg::{datum, interrupt, policies};
 use crate::preload;
-
-#[pg_extern(sql = false)]
-fn chrono_search(call: pg_sys::FunctionCallInfo) {
-    search(callbacks::enter(call)).or_raise();
-}
 
 /// The arguments, in the order of the SQL declaration.
 struct Arguments {
@@ -68,7 +63,8 @@ impl Arguments {
     }
 }
 
-fn search(call: Call) -> Result<()> {
+/// Answers a call of the SQL function.
+pub fn search(call: Call) -> Result<()> {
     preload::require()?;
     let arguments = Arguments::of(call)?;
     let mut rows = call.rows();
@@ -100,7 +96,7 @@ fn search(call: Call) -> Result<()> {
     let mut scan = OrderedScan::begin(&table, &index, &query)?;
     let mut left = arguments.k;
     while left > 0
-        && let Some(found) = scan.next()
+        && let Some(found) = scan.next_row()
     {
         interrupt::check();
         let seen = context.as_ref().is_none_or(|context| context.is_in(&scan))

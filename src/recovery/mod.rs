@@ -33,6 +33,10 @@ use crate::shmem;
 use crate::shmem::registry::{Claiming, File, Found, Key, Place};
 
 /// An index to work with.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once a statement, never stored by the many"
+)]
 pub enum Opened {
     /// In shared memory.
     Memory(Memory),

@@ -107,6 +107,10 @@ impl Entry {
 }
 
 /// What a lookup finds.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once a statement, never stored by the many"
+)]
 #[derive(Clone, Copy)]
 pub enum Found {
     /// Nobody has it in memory.
@@ -202,10 +206,11 @@ impl Registry {
             let mut free = None;
             for entry in self.probe(word) {
                 match entry.key.load(Ordering::Relaxed) {
-                    held if held == word && entry.key() == *key => {
-                        if entry.state.load(Ordering::Relaxed) != RETIRED {
-                            return Claiming::Others;
-                        }
+                    held if held == word
+                        && entry.key() == *key
+                        && entry.state.load(Ordering::Relaxed) != RETIRED =>
+                    {
+                        return Claiming::Others;
                     }
                     NEVER_USED => {
                         free = free.or(Some(entry));

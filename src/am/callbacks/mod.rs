@@ -216,12 +216,6 @@ pub fn columns_of(index: &TableIndex) -> Result<Columns> {
     Columns::new(&unsafe { catalog::index_columns(index.as_raw()) })
 }
 
-/// The call that a function of ours was entered with.
-pub fn enter(info: pg_sys::FunctionCallInfo) -> Call {
-    // SAFETY: the doors pass on what Postgres calls them with, and do not keep it.
-    unsafe { Call::new(info) }
-}
-
 /// An argument of type `vector` as a query in the elements of the index, `None` for NULL. Fails where
 /// it does not fit the index.
 pub fn query_vector(call: Call, number: usize, columns: &Columns) -> Result<Option<Vec<u8>>> {
@@ -326,7 +320,7 @@ unsafe extern "C-unwind" fn get_tuple(
     unsafe {
         let scan = &mut *scan;
         let state = &mut *scan.opaque.cast::<ScanState>();
-        let Some(tid) = state.scan.next().or_raise() else {
+        let Some(tid) = state.scan.next_row().or_raise() else {
             return false;
         };
         item_pointer_set_all(&mut scan.xs_heaptid, tid.block, tid.offset);

@@ -62,7 +62,7 @@ impl<'t> OrderedScan<'t> {
     }
 
     /// Goes to the next row, and tells what the index knows of it.
-    pub fn next(&mut self) -> Option<Found> {
+    pub fn next_row(&mut self) -> Option<Found> {
         let forward = pg_sys::ScanDirection::ForwardScanDirection;
         // SAFETY: scan and slot are this value's; the scan's state is ours.
         unsafe {

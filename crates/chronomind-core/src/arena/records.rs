@@ -37,7 +37,7 @@ impl RecordShape {
     /// among those the one is taken that leaves least of a 64-unit bitmap word unused, and the
     /// smaller extent of two equals, so that a small index takes little.
     pub fn new(bytes: usize) -> RecordShape {
-        debug_assert!(bytes % 4 == 0 && bytes > 0 && bytes <= UNIT * 16);
+        debug_assert!(bytes.is_multiple_of(4) && bytes > 0 && bytes <= UNIT * 16);
         let mut best: Option<(usize, RecordShape)> = None;
         for shift in 0..20_u32 {
             let units = (bytes << shift).div_ceil(UNIT) as u32;

@@ -296,7 +296,7 @@ mod tests {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695);
             let roll = (random >> 33) as u32;
-            if roll % 3 != 0 {
+            if !roll.is_multiple_of(3) {
                 let units = roll / 3 % 9 + 1;
                 match region.claim(units) {
                     Ok(extent) => {

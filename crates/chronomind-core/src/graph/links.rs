@@ -181,8 +181,8 @@ impl List {
         let (mut ids, mut at_of) = ([0_u32; MAX_SLOTS], [0_u8; MAX_SLOTS]);
         let mut gather = |nearer: bool| {
             let mut len = 0;
-            for at in 0..self.len {
-                if !pruned(at) && (to_owner[at] < distance) == nearer {
+            for (at, &to_owner) in to_owner[..self.len].iter().enumerate() {
+                if !pruned(at) && (to_owner < distance) == nearer {
                     ids[len] = self.ids[at];
                     at_of[len] = at as u8;
                     len += 1;
