@@ -3,6 +3,8 @@
 #[cfg(not(loom))]
 pub mod arena;
 #[cfg(not(loom))]
+pub mod baseline;
+#[cfg(not(loom))]
 pub mod distance;
 pub mod epoch;
 pub mod error;
