@@ -100,7 +100,8 @@ impl Plan {
             Order::Score(bytes) => {
                 let query = ScoreQuery::decode(&bytes)?;
                 let ordering = Ordering::Blend(query.order);
-                let filter = query.filter;
+                // Postgres counts its own conditions as met.
+                let filter = filter.and(query.filter);
                 return Ok(Plan {
                     vector: query.vector,
                     ordering,

@@ -107,6 +107,14 @@ impl Filter {
         self.conditions.is_empty()
     }
 
+    /// What passes both.
+    pub fn and(self, other: Filter) -> Filter {
+        self.conditions
+            .into_iter()
+            .chain(other.conditions)
+            .collect()
+    }
+
     /// The attributes that are looked at, a bit each.
     pub fn attributes(&self) -> u32 {
         self.attributes
