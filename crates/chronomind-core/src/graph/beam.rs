@@ -68,11 +68,13 @@ impl Beam {
     pub(crate) fn widen(&mut self, capacity: usize) {
         self.capacity = self.capacity.max(capacity);
         self.nearest.append(&mut self.spill);
-        self.nearest.sort_unstable();
         if self.nearest.len() > self.capacity {
+            // The spill outgrows the beam by far, and nobody needs it sorted.
+            self.nearest.select_nth_unstable(self.capacity);
             self.spill.extend_from_slice(&self.nearest[self.capacity..]);
             self.nearest.truncate(self.capacity);
         }
+        self.nearest.sort_unstable();
         self.cursor = 0;
     }
 

@@ -18,7 +18,6 @@ pub struct GraphNear<'r> {
     window: usize,
     drained: Visited,
     frontier: f64,
-    measured: u64,
 }
 
 impl<'r> GraphNear<'r> {
@@ -36,7 +35,6 @@ impl<'r> GraphNear<'r> {
             window: 0,
             drained: Visited::default(),
             frontier,
-            measured: 0,
         }
     }
 
@@ -77,11 +75,10 @@ impl Near for GraphNear<'_> {
     }
 
     fn cost(&self) -> u64 {
-        self.search.measured() + self.measured
+        self.search.measured()
     }
 
     fn measure(&mut self, nodes: &[u32], distances: &mut Vec<f64>) {
-        self.measured += nodes.len() as u64;
         self.graph
             .distances(&self.probe, nodes, |_, distance| distances.push(distance));
     }

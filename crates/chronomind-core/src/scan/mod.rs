@@ -17,7 +17,7 @@
 //!
 //! # Which stream goes on
 //!
-//! Costs are counted in distances computed. Before the graph is asked for anything, and again
+//! Costs are counted in distances computed, from vectors that follow each other in memory. Before the graph is asked for anything, and again
 //! whenever it has spent half as much again, a survey of the zones asks what it would cost to score
 //! every row that may be wanted: if that is cheaper, as under a narrow filter, the graph is left
 //! alone. Otherwise, where the order looks at attributes, the two streams spend in equal parts, so
@@ -48,15 +48,15 @@ use crate::score::{Order, Row, decode_float, rank};
 use ranked::{Ranked, Scored};
 use settled::Settled;
 use taken::Taken;
-use unseen::{LOOK, Question, Reach, Survey, Unseen, View};
+use unseen::{FAR, Question, Reach, Survey, Unseen, View, visit_cost};
 
 /// What a step may cost, in distances, give or take one step of the graph: some 50 microseconds.
 /// Tests cut steps short at every turn.
 const BUDGET: u64 = if cfg!(test) { 64 } else { 2_048 };
 /// What a search of the graph costs before it settles the first node, in distances.
-const START: u64 = 512;
-/// What a further settled node costs, in distances.
-const SETTLE: u64 = 16;
+const START: u64 = 512 * FAR;
+/// What a further node costs that the graph is sure of, in distances.
+const SETTLE: u64 = 26 * FAR;
 
 /// Which stream goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,8 @@ pub struct Scan<O> {
     reach: Reach,
     exhausted: bool,
     plan: Plan,
+    /// What visits to blocks have cost.
+    visits: u64,
     statistics: Statistics,
     buffers: Buffers,
 }
@@ -111,6 +113,7 @@ impl<O: Order> Scan<O> {
             reach: Reach::NOTHING,
             exhausted: false,
             plan: Plan::Survey,
+            visits: 0,
             statistics: Statistics::default(),
             buffers: Buffers {
                 keys: vec![0; attributes],
@@ -227,11 +230,11 @@ impl<O: Order> Scan<O> {
     }
 
     fn zone_cost(&self) -> u64 {
-        self.unseen.cost() + self.statistics.blocks * LOOK + self.statistics.zone_rows
+        self.unseen.cost() + self.visits
     }
 
     fn near_cost<N: Near>(&self, near: &N) -> u64 {
-        near.cost() + self.settled.followed()
+        near.cost() * FAR + self.settled.followed()
     }
 
     fn cost<N: Near>(&self, near: &N) -> u64 {
@@ -400,8 +403,10 @@ impl<O: Order> Scan<O> {
         if put_off > 0 {
             self.unseen.put_back(number, least, put_off, self.reach);
         }
+        let rows = u64::from(done.count_ones());
+        self.visits += visit_cost(rows);
         self.statistics.blocks += 1;
-        self.statistics.zone_rows += u64::from(done.count_ones());
+        self.statistics.zone_rows += rows;
     }
 }
 

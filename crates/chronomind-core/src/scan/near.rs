@@ -15,7 +15,7 @@ pub trait Near {
     /// step: the least distance there is.
     fn frontier(&self) -> f64;
 
-    /// Distances computed by the steps so far.
+    /// Distances computed by the steps so far; those of [`Near::measure`] are the caller's to count.
     fn cost(&self) -> u64;
 
     /// Appends the distances of some nodes, in their order.

@@ -19,7 +19,14 @@ use crate::score::{Order, rank};
 /// The cost of bounding the zones below one, in distances.
 const EXPANSION: u64 = 32;
 /// The cost of looking through a block, in distances.
-pub(super) const LOOK: u64 = 2;
+const LOOK: u64 = 2;
+/// The cost of a distance from a vector that lies far from the one before, as in the graph.
+pub(super) const FAR: u64 = 2;
+
+/// The cost of scoring so many rows of a block.
+pub(super) fn visit_cost(rows: u64) -> u64 {
+    LOOK + (rows * FAR).min(BLOCK as u64)
+}
 
 /// What is searched for.
 pub(super) struct Question<O> {
@@ -245,7 +252,7 @@ impl Unseen {
                 None => self.count(view, &mut entry),
             };
             if matching > 0 {
-                total += LOOK + matching;
+                total += visit_cost(matching);
                 passed.push(Reverse(entry));
             }
         };

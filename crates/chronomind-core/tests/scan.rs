@@ -1,0 +1,235 @@
+//! The search over a real graph: every order and filter against a linear scan.
+
+mod common;
+
+use std::collections::HashSet;
+
+use chronomind_core::arena::HeapRegion;
+use chronomind_core::distance::{Element, Metric};
+use chronomind_core::graph::{GraphConfig, GraphNear, Inserter};
+use chronomind_core::index::{Index, IndexConfig};
+use chronomind_core::postings::{Condition, Filter, Place, Test};
+use chronomind_core::scan::{Found, Scan};
+use chronomind_core::score::{
+    Blend, BlendOrder, CreatedAt, Nearest, Order, Roles, Row, TimeUnit, encode_float, encode_int,
+    rank,
+};
+use common::{Data, Random, bytes};
+
+const HOUR: i64 = 3_600_000_000;
+/// created_at, importance.
+const ATTRIBUTES: usize = 2;
+
+struct Memories<'r> {
+    index: Index<'r>,
+    rows: Vec<[u64; ATTRIBUTES]>,
+    data: Data,
+}
+
+/// A memory an hour. Every tenth is told twice, as a second posting of the same node, and every
+/// hundredth has no vector.
+fn remember<'r>(heap: &'r HeapRegion, metric: Metric, data: Data) -> Memories<'r> {
+    let graph = GraphConfig {
+        metric,
+        element: Element::F32,
+        dimensions: data.dimensions as u32,
+        m: 16,
+        ef_construction: 64,
+        seed: 5,
+    };
+    let config = IndexConfig {
+        graph,
+        attributes: ATTRIBUTES,
+    };
+    let index = Index::create(heap.region(), config).unwrap();
+    let mut inserter = Inserter::default();
+    let mut random = Random(11);
+    let mut rows = Vec::new();
+    let publish = |keys: [u64; ATTRIBUTES], place: Place<'_>, rows: &mut Vec<_>| {
+        let id = rows.len() as u32;
+        index.postings().reserve(id).unwrap();
+        let row = Row {
+            keys: &keys,
+            nulls: 0,
+        };
+        assert!(index.postings().publish(id, id.into(), place, &row));
+        rows.push(keys);
+    };
+    for at in 0..data.len() {
+        let node = at as u32;
+        let upper = index.graph().reserve(node).unwrap();
+        assert!(index.graph().store(node, upper, &bytes(data.row(at))));
+        index.graph().link(node, &mut inserter);
+        let mut keys = || {
+            let age = (data.len() as i64 - at as i64) * HOUR;
+            [encode_int(-age), encode_float(random.uniform().into())]
+        };
+        publish(keys(), index.place(node), &mut rows);
+        if at % 10 == 0 {
+            publish(keys(), index.place(node), &mut rows);
+        }
+        if at % 100 == 0 {
+            publish(keys(), Place::NullVector, &mut rows);
+        }
+    }
+    Memories { index, rows, data }
+}
+
+impl Memories<'_> {
+    fn near(&self, query: usize) -> GraphNear<'_> {
+        let probe = self
+            .index
+            .graph()
+            .probe(&bytes(self.data.query(query)))
+            .unwrap();
+        GraphNear::new(*self.index.graph(), probe, 40)
+    }
+
+    /// The first `k` rows of the search.
+    fn search<O: Order>(&self, query: usize, order: O, filter: &Filter, k: usize) -> Vec<Found> {
+        let mut near = self.near(query);
+        let mut scan = Scan::new(order, filter.clone(), ATTRIBUTES, 10);
+        let postings = self.index.postings();
+        let found = std::iter::from_fn(|| scan.next(postings, &mut near, &mut || false).unwrap());
+        found.take(k).collect()
+    }
+
+    /// The distance of every row.
+    fn distances(&self, query: usize) -> Vec<Option<f64>> {
+        let graph = self.index.graph();
+        let probe = graph.probe(&bytes(self.data.query(query))).unwrap();
+        let node = |id| {
+            let (block, slot) = self.index.postings().live(id).unwrap();
+            block.node(slot)
+        };
+        let ids = 0..self.rows.len() as u32;
+        ids.map(|id| node(id).map(|node| graph.distance(&probe, node)))
+            .collect()
+    }
+
+    /// Scores of the rows that pass, best first, by a linear scan.
+    fn linear<O: Order>(&self, distances: &[Option<f64>], order: O, filter: &Filter) -> Vec<u64> {
+        let rows = self.rows.iter().zip(distances);
+        let scores = rows.map(|(keys, distance)| (Row { keys, nulls: 0 }, distance));
+        let passing = scores.filter(|(row, _)| filter.matches_row(row));
+        let mut scores: Vec<u64> = passing
+            .map(|(row, distance)| rank(order.score(*distance, &row)))
+            .collect();
+        scores.sort_unstable();
+        scores
+    }
+
+    /// How many of the true first ten the search finds, and how many there are.
+    fn hits<O: Order + Copy>(
+        &self,
+        query: usize,
+        distances: &[Option<f64>],
+        order: O,
+        filter: &Filter,
+    ) -> (usize, usize) {
+        let truth = self.linear(distances, order, filter);
+        let found = self.search(query, order, filter, 10);
+        assert_eq!(
+            found.len(),
+            truth.len().min(10),
+            "a filtered search is never short"
+        );
+        // Four distances at a time are rounded differently from one.
+        let worst = truth[found.len() - 1] + (1 << 32);
+        let hits = found.iter().filter(|row| rank(row.score) <= worst).count();
+        (hits, found.len())
+    }
+}
+
+fn blend(recency_weight: f64, importance_weight: f64) -> BlendOrder {
+    BlendOrder {
+        blend: Blend {
+            recency_weight,
+            importance_weight,
+            base_rate: 0.001,
+            as_of: 0,
+        },
+        roles: Roles {
+            created_at: Some(CreatedAt {
+                attribute: 0,
+                unit: TimeUnit::Microseconds,
+            }),
+            importance: Some(1),
+            decay_rate: None,
+        },
+    }
+}
+
+fn at_least(attribute: usize, key: u64) -> Filter {
+    [Condition {
+        attribute,
+        test: Test::Within(key, u64::MAX),
+    }]
+    .into_iter()
+    .collect()
+}
+
+#[test]
+fn finds_the_best_rows_of_every_order_under_every_filter() {
+    let heap = HeapRegion::new(1 << 28);
+    let memories = remember(&heap, Metric::Cosine, Data::load(2_500));
+    let filters = [
+        ("none", Filter::default()),
+        ("half", at_least(1, encode_float(0.5))),
+        ("a tenth", at_least(1, encode_float(0.9))),
+        ("a thousandth", at_least(1, encode_float(0.999))),
+        ("newest", at_least(0, encode_int(-60 * HOUR))),
+    ];
+    let orders = [
+        (None, 0.9),
+        (Some(blend(0.1, 0.0)), 0.95),
+        (Some(blend(0.3, 0.0)), 0.99),
+        (Some(blend(0.3, 0.2)), 0.99),
+        (Some(blend(0.9, 0.0)), 0.99),
+    ];
+    let mut sums = [[(0, 0); 5]; 5];
+    for query in 0..20 {
+        let distances = memories.distances(query);
+        for ((_, filter), sums) in filters.iter().zip(&mut sums) {
+            for ((order, _), (hits, total)) in orders.iter().zip(sums) {
+                let (more, of) = match order {
+                    Some(order) => memories.hits(query, &distances, *order, filter),
+                    None => memories.hits(query, &distances, Nearest, filter),
+                };
+                *hits += more;
+                *total += of;
+            }
+        }
+    }
+    for ((name, _), sums) in filters.iter().zip(sums) {
+        for ((order, least), (hits, total)) in orders.iter().zip(sums) {
+            let (overlap, weights) = (hits as f64 / total as f64, order.map(|order| order.blend));
+            assert!(overlap >= *least, "{name}, {weights:?}: {overlap}");
+        }
+    }
+}
+
+#[test]
+fn a_search_that_goes_on_gives_every_row_once() {
+    let heap = HeapRegion::new(1 << 28);
+    for metric in [Metric::L2, Metric::InnerProduct] {
+        let memories = remember(&heap, metric, Data::generated(1_500));
+        let filter = at_least(1, encode_float(0.3));
+        for query in 0..2 {
+            let found = memories.search(query, Nearest, &filter, usize::MAX);
+            let distances = memories.distances(query);
+            assert_eq!(
+                found.len(),
+                memories.linear(&distances, Nearest, &filter).len()
+            );
+            let distinct: HashSet<u32> = found.iter().map(|row| row.posting).collect();
+            assert_eq!(distinct.len(), found.len());
+            let nulls = found
+                .iter()
+                .rev()
+                .take_while(|row| row.score.is_none())
+                .count();
+            assert_eq!(nulls, found.iter().filter(|row| row.node.is_none()).count());
+        }
+    }
+}
