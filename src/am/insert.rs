@@ -51,7 +51,10 @@ pub fn insert(index: Relation, columns: &Columns, row: HeapRow) -> Result<()> {
     };
     let vector = row.vector.filter(|_| has_distance);
     match recovery::open(index)? {
-        Opened::Pages => append(index, vector, posting, |_| ()).map(drop),
+        Opened::Pages => {
+            append(index, vector, posting, |_| ())?;
+            recovery::disown(index)
+        }
         Opened::Memory(memory) => BUFFERS
             .with_borrow_mut(|buffers| insert_into(&memory, index, vector, posting, row, buffers)),
     }

@@ -97,6 +97,22 @@ pub fn open(relation: Relation) -> Result<Opened> {
     }
 }
 
+/// To be called when a row was appended without memory: an index that somebody loads at the same time
+/// may lack the row, and must not be searched once the row can be seen.
+pub fn disown(relation: Relation) -> Result<()> {
+    let key = key_of(relation)?;
+    loop {
+        match shmem::registry()?.find(&key) {
+            Found::Claimed => wait::briefly(),
+            Found::Ready(place, _) => {
+                place.set_unfit();
+                return Ok(());
+            }
+            Found::Absent | Found::Unfit(_) => return Ok(()),
+        }
+    }
+}
+
 /// A number that no other index has, with near certainty.
 pub fn new_incarnation() -> u64 {
     // Each state is seeded by the system's randomness.
