@@ -8,6 +8,7 @@ pub mod insert;
 mod links;
 pub mod options;
 mod pages_scan;
+mod plan;
 pub mod query;
 pub mod request;
 pub mod row;

@@ -8,7 +8,7 @@ use chronomind_core::record::{Definition, Flags, PostingView};
 use chronomind_core::scan::Found;
 use chronomind_core::score::{Order, Row, rank as place};
 
-use super::scan::Plan;
+use super::plan::Plan;
 use crate::error::Result;
 use crate::pages;
 use crate::pages::exact::{ExactReader, postings};

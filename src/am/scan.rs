@@ -8,19 +8,15 @@ use chronomind_core::graph::{Graph, GraphNear};
 use chronomind_core::primitive::AtomicU32;
 use chronomind_core::record::Tid;
 use chronomind_core::scan::{Fixed, Found, Near, Scan as Search, Step};
-use chronomind_core::score::{BlendOrder, Bounds, Nearest, Order as Score, Row};
 
 use super::pages_scan;
-use super::query::ScoreQuery;
-use super::request::{Order, Request};
+use super::plan::{Ordering, Plan};
+use super::request::Request;
 use crate::error::Result;
 use crate::pg::interrupt;
 use crate::pg::relation::Relation;
 use crate::recovery::{self, Memory, Opened};
 use crate::{guc, shmem};
-
-/// Rows that a scan is expected to be asked for when nobody says.
-const WANTED: usize = 10;
 
 /// A scan of an index.
 #[derive(Default)]
@@ -76,83 +72,6 @@ impl Scan {
     /// Lets go of all that the scan holds.
     pub fn finish(&mut self) {
         self.source = Source::Nothing;
-    }
-}
-
-/// What a scan has to do, whatever it reads from.
-pub struct Plan {
-    /// The query vector's bytes, `None` for NULL.
-    pub vector: Option<Vec<u8>>,
-    /// What rows are ranked by.
-    pub ordering: Ordering,
-    /// What their attributes must be.
-    pub filter: chronomind_core::postings::Filter,
-    wanted: usize,
-}
-
-impl Plan {
-    fn new(request: Request) -> Result<Plan> {
-        let filter = request.filter;
-        let (vector, ordering) = match request.order {
-            Order::None => (None, Ordering::Unordered),
-            Order::Null => (None, Ordering::Nearest(Nearest)),
-            Order::Distance(vector) => (Some(vector), Ordering::Nearest(Nearest)),
-            Order::Score(bytes) => {
-                let query = ScoreQuery::decode(&bytes)?;
-                let ordering = Ordering::Blend(query.order);
-                // Postgres counts its own conditions as met.
-                let filter = filter.and(query.filter);
-                return Ok(Plan {
-                    vector: query.vector,
-                    ordering,
-                    filter,
-                    wanted: query.wanted,
-                });
-            }
-        };
-        Ok(Plan {
-            vector,
-            ordering,
-            filter,
-            wanted: WANTED,
-        })
-    }
-}
-
-/// What rows are ranked by.
-#[derive(Debug, Clone, Copy)]
-pub enum Ordering {
-    /// Nothing: every order is right.
-    Unordered,
-    /// The distance.
-    Nearest(Nearest),
-    /// The standard blend.
-    Blend(BlendOrder),
-}
-
-impl Score for Ordering {
-    fn attributes(&self) -> u32 {
-        match self {
-            Ordering::Unordered => 0,
-            Ordering::Nearest(order) => order.attributes(),
-            Ordering::Blend(order) => order.attributes(),
-        }
-    }
-
-    fn score(&self, distance: Option<f64>, row: &Row) -> Option<f64> {
-        match self {
-            Ordering::Unordered => Some(0.0),
-            Ordering::Nearest(order) => order.score(distance, row),
-            Ordering::Blend(order) => order.score(distance, row),
-        }
-    }
-
-    fn bound(&self, nearest: f64, zone: &Bounds) -> f64 {
-        match self {
-            Ordering::Unordered => 0.0,
-            Ordering::Nearest(order) => order.bound(nearest, zone),
-            Ordering::Blend(order) => order.bound(nearest, zone),
-        }
     }
 }
 
