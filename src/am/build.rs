@@ -159,7 +159,7 @@ impl<'a> Collector<'a> {
         if self.room + self.twins.capacity() * size_of::<(u64, u32)>() > self.budget {
             self.publish_run()?;
             // Twins that are met again become nodes of their own, which costs only memory.
-            self.twins.clear();
+            self.twins = HashMap::default();
         }
         Ok(())
     }

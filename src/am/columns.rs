@@ -39,6 +39,11 @@ impl Columns {
             attributes: rest.iter().map(attribute).collect::<Result<_>>()?,
         })
     }
+
+    /// Bytes of a vector.
+    pub fn vector_bytes(&self) -> usize {
+        self.dimensions as usize * self.element.size()
+    }
 }
 
 fn dimensions(vector: &IndexColumn) -> Result<u32> {

@@ -33,6 +33,9 @@ pub fn bulk_delete(
         }
         Ok(())
     })?;
+    if let Opened::Pages = opened {
+        recovery::disown(index)?;
+    }
     stats.num_index_tuples = swept.live as f64;
     stats.tuples_removed += swept.buried as f64;
     Ok(())

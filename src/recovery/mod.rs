@@ -97,8 +97,8 @@ pub fn open(relation: Relation) -> Result<Opened> {
     }
 }
 
-/// To be called when a row was appended without memory: an index that somebody loads at the same time
-/// may lack the row, and must not be searched once the row can be seen.
+/// To be called when pages were changed without memory: an index that somebody loads at the same time
+/// may lack the change, and must not be searched once it counts.
 pub fn disown(relation: Relation) -> Result<()> {
     let key = key_of(relation)?;
     loop {

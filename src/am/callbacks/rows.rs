@@ -7,8 +7,8 @@ use crate::pg::datum::{self, Vector};
 use chronomind_core::record::Tid;
 use chronomind_core::score::Row;
 use pgrx::itemptr::item_pointer_get_both;
-use pgrx::pg_guard;
 use pgrx::pg_sys::{self, Datum};
+use pgrx::{direct_function_call, pg_guard};
 use std::ffi::c_void;
 
 /// Decodes rows, reusing its buffer.
@@ -75,18 +75,21 @@ impl<'a> RowDecoder<'a> {
     }
 }
 
-/// About how many rows a table has, as the planner guesses.
+/// About how many rows with vectors of so many bytes a table has: the planner's guess, which takes
+/// vectors for short before the first ANALYZE, and no more than the table has room for.
 ///
 /// # Safety
 /// `heap` is open.
-pub unsafe fn estimate(heap: pg_sys::Relation) -> f64 {
+pub unsafe fn estimate(heap: pg_sys::Relation, vector_bytes: usize) -> f64 {
     let (mut pages, mut rows, mut visible) = (0, 0.0, 0.0);
     // SAFETY: by the caller; without a place for widths none are computed.
-    unsafe {
+    let bytes = unsafe {
         let widths = std::ptr::null_mut();
         pg_sys::estimate_rel_size(heap, widths, &mut pages, &mut rows, &mut visible);
-    }
-    rows
+        let table = Some(Datum::from((*heap).rd_id));
+        direct_function_call::<i64>(pg_sys::pg_table_size, &[table])
+    };
+    bytes.map_or(rows, |bytes| rows.min(bytes as f64 / vector_bytes as f64))
 }
 
 /// Takes the rows of a table, one by one.
