@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::pages;
 use crate::pages::bulk::BulkWriter;
 use crate::pg::relation::Relation;
-use crate::pg::{interrupt, progress, settings, threads};
+use crate::pg::{progress, settings, threads};
 use crate::recovery::{self, Creation};
 use chronomind_core::graph::Inserter;
 use chronomind_core::index::{Index, Published};
@@ -242,7 +242,6 @@ fn link(memory: &Index<'static>) -> Result<()> {
         }
     };
     threads::run(settings::build_threads(), work, || {
-        interrupt::check();
         progress::done(u64::from(next.load(Ordering::Relaxed).min(len)));
     })
 }

@@ -1,6 +1,6 @@
 //! The places where the server may stop us.
 //!
-//! Both functions may raise an error, so nothing may be held that only returning gives back.
+//! All but [`is_pending`] may raise an error, so nothing may be held that only returning gives back.
 //! Under a buffer lock the server holds interrupts off: call them between locks.
 
 use pgrx::pg_sys;
@@ -10,7 +10,13 @@ pub fn check() {
     pg_sys::check_for_interrupts!();
 }
 
-/// The same, and sleeps where vacuum's cost limit asks for it.
+/// True when [`check`] has something to look at.
+pub fn is_pending() -> bool {
+    // SAFETY: a word that signal handlers of this thread set, hence volatile.
+    unsafe { (&raw const pg_sys::InterruptPending).read_volatile() != 0 }
+}
+
+/// The same as [`check`], and sleeps where vacuum's cost limit asks for it.
 pub fn vacuum_delay() {
     // SAFETY: no arguments that could be wrong; errors unwind as from any call of the server.
     unsafe {

@@ -177,5 +177,5 @@ fn link(index: &Index<'static>, nodes: &[u32]) -> Result<()> {
             graph.link(node, &mut inserter);
         }
     };
-    threads::run(settings::build_threads(), work, interrupt::check)
+    threads::run(settings::build_threads(), work, || ())
 }
