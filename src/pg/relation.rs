@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pgrx::pg_sys;
 
@@ -141,7 +141,8 @@ impl Relation {
     }
 }
 
-/// The path of a relation's main fork, from the data directory.
+/// The absolute path of a relation's main fork. Not the relative one that Postgres itself uses:
+/// a procedural language may have changed the working directory of this process.
 pub fn path(database: u32, tablespace: u32, file: u32, backend: i32) -> PathBuf {
     // SAFETY: computes a path from numbers; the server allocates the string, which is freed here.
     unsafe {
@@ -156,9 +157,11 @@ pub fn path(database: u32, tablespace: u32, file: u32, backend: i32) -> PathBuf 
         let text = CStr::from_ptr(path.str_.as_ptr());
         #[cfg(not(feature = "pg18"))]
         let text = CStr::from_ptr(path);
-        let owned = PathBuf::from(OsStr::from_bytes(text.to_bytes()));
+        let directory = CStr::from_ptr(pg_sys::DataDir);
+        let absolute = Path::new(OsStr::from_bytes(directory.to_bytes()))
+            .join(OsStr::from_bytes(text.to_bytes()));
         #[cfg(not(feature = "pg18"))]
         pg_sys::pfree(path.cast());
-        owned
+        absolute
     }
 }

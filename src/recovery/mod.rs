@@ -84,7 +84,7 @@ pub fn open(relation: Relation) -> Result<Opened> {
             Found::Claimed => wait::briefly(),
             Found::Absent => match registry.claim(&key, shmem::epochs()?) {
                 Claiming::Mine(claim) => load::load(relation, &key, claim)?,
-                Claiming::Others => {}
+                Claiming::Others => wait::briefly(),
                 Claiming::Full => {
                     files::sweep()?;
                     if matches!(registry.claim(&key, shmem::epochs()?), Claiming::Full) {

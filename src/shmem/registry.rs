@@ -164,12 +164,13 @@ impl Registry {
                 NEVER_USED => return Found::Absent,
                 held if held == word && entry.key() == *key => {
                     // Acquire: pairs with the Release in `Claim`; the index behind is complete.
-                    return match entry.state.load(Ordering::Acquire) {
-                        CLAIMED => Found::Claimed,
-                        READY => self.ready(entry),
-                        UNFIT => Found::Unfit(Place(entry)),
-                        _ => Found::Absent,
-                    };
+                    match entry.state.load(Ordering::Acquire) {
+                        CLAIMED => return Found::Claimed,
+                        READY => return self.ready(entry),
+                        UNFIT => return Found::Unfit(Place(entry)),
+                        // Retired: a successor with the same key may lie further on.
+                        _ => {}
+                    }
                 }
                 _ => {}
             }
