@@ -86,9 +86,14 @@ fn insert_into(
     })?;
 
     // From here to the end nothing may fail: the row is durable and must get into memory.
+    let upper = upper.or_else(|| {
+        recovery::reclaim().ok()?;
+        reserve(&memory.index, ids, new_vector.is_some())
+    });
     let Some(upper) = upper else {
-        memory.give_up();
-        notice::does_not_fit(&index.name());
+        if memory.give_up() {
+            notice::does_not_fit(&index.name());
+        }
         return Ok(());
     };
     let _pin = shmem::pin(epochs);

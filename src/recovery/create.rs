@@ -4,7 +4,7 @@ use chronomind_core::arena::UNIT;
 use chronomind_core::index::Index;
 use chronomind_core::record::Definition;
 
-use super::{config, file_of, files};
+use super::{config, file_of, reclaim};
 use crate::error::{Error, Result};
 use crate::pg::relation::Relation;
 use crate::shmem;
@@ -20,7 +20,7 @@ pub struct Creation {
 impl Creation {
     /// Claims memory for an index of about so many rows. Fails at once where it cannot fit.
     pub fn begin(relation: Relation, definition: &Definition, rows: f64) -> Result<Creation> {
-        files::sweep()?;
+        reclaim()?;
         let region = shmem::region()?;
         let config = config(definition);
         let rows = rows.clamp(0.0, f64::from(u32::MAX)) as u64;

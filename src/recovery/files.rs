@@ -10,7 +10,7 @@ use crate::shmem;
 use crate::shmem::registry::File;
 
 /// Takes back the memory of indexes whose files are gone.
-pub fn sweep() -> Result<()> {
+pub fn reclaim() -> Result<()> {
     shmem::registry()?.sweep(shmem::epochs()?, shmem::region()?, is_gone);
     Ok(())
 }

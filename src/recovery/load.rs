@@ -11,7 +11,7 @@ use chronomind_core::postings::Place;
 use chronomind_core::record::{Flags, PostingView};
 use chronomind_core::score::Row;
 
-use super::config;
+use super::{config, reclaim};
 use crate::error::{Error, Result};
 use crate::pages;
 use crate::pages::walk::{Item, walk};
@@ -22,6 +22,7 @@ use crate::shmem::registry::{Claim, Key};
 
 /// Loads the claimed index and makes it ready, or unfit where memory is too small.
 pub fn load(relation: Relation, key: &Key, claim: Claim) -> Result<()> {
+    reclaim()?;
     let region = shmem::region()?;
     match fill(relation, key, &claim) {
         Ok(()) => {

@@ -24,6 +24,7 @@ use chronomind_core::index::{Index, IndexConfig};
 use chronomind_core::record::Definition;
 
 pub use create::Creation;
+pub use files::reclaim;
 
 use crate::error::Result;
 use crate::pages;
@@ -54,9 +55,10 @@ pub struct Memory {
 
 impl Memory {
     /// To be called when a row of the index could not be put into memory: from now on everybody
-    /// works on the pages.
-    pub fn give_up(&self) {
+    /// works on the pages. True once: the caller is to warn.
+    pub fn give_up(&self) -> bool {
         self.place.set_unfit();
+        self.place.should_warn()
     }
 
     /// False once somebody has given up.
@@ -86,7 +88,7 @@ pub fn open(relation: Relation) -> Result<Opened> {
                 Claiming::Mine(claim) => load::load(relation, &key, claim)?,
                 Claiming::Others => wait::briefly(),
                 Claiming::Full => {
-                    files::sweep()?;
+                    reclaim()?;
                     if matches!(registry.claim(&key, shmem::epochs()?), Claiming::Full) {
                         notice::does_not_fit(&relation.name());
                         return Ok(Opened::Pages);
