@@ -7,7 +7,7 @@ use loom::thread;
 
 use crate::epoch::{Epochs, Participant};
 use crate::graph::entry::{self, Entry};
-use crate::graph::links::{self, Measure, PRUNED, Side, id_of, word_of};
+use crate::graph::links::{self, List, Measure, id_of, is_pruned, word_of};
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 
 /// Nodes on a line; ids are positions.
@@ -16,28 +16,41 @@ struct Line {
     newcomer: f32,
 }
 
-impl Measure for Line {
-    fn measure(&mut self, side: Side, ids: &[u32], limit: &[f32], out: &mut [f32]) -> bool {
-        let here = if side == Side::Owner {
-            self.owner
-        } else {
-            self.newcomer
-        };
-        for (at, &id) in ids.iter().enumerate() {
-            out[at] = (here - id as f32).abs();
-            if limit.get(at).is_some_and(|&limit| out[at] < limit) {
-                return true;
-            }
-        }
-        false
+impl Line {
+    fn link_back(&mut self, slots: &[AtomicU64]) -> bool {
+        let key = (self.owner - self.newcomer).abs();
+        let mut list = List::default();
+        links::link_back(slots, self.newcomer as u32, key, self, &mut list)
     }
 }
 
-fn slots<const N: usize>(words: [u32; N]) -> Arc<[AtomicU32; N]> {
-    Arc::new(words.map(AtomicU32::new))
+impl Measure for Line {
+    fn owner_keys(&mut self, ids: &[u32], keys: &mut Vec<f32>) {
+        keys.clear();
+        keys.extend(ids.iter().map(|&id| (self.owner - id as f32).abs()));
+    }
+
+    fn newcomer_keys(&mut self, ids: &[u32], keys: &mut Vec<f32>) {
+        keys.clear();
+        keys.extend(ids.iter().map(|&id| (self.newcomer - id as f32).abs()));
+    }
+
+    fn any_nearer(&mut self, ids: &[u32], key: f32) -> bool {
+        ids.iter()
+            .any(|&id| (self.newcomer - id as f32).abs() < key)
+    }
 }
 
-fn ids(slots: &[AtomicU32]) -> Vec<u32> {
+fn slots<const N: usize>(words: [u64; N]) -> Arc<[AtomicU64; N]> {
+    Arc::new(words.map(AtomicU64::new))
+}
+
+/// The word of a link in the list of an owner at 10.
+fn link(id: u32, pruned: bool) -> u64 {
+    word_of(id, pruned, (10.0 - id as f32).abs())
+}
+
+fn ids(slots: &[AtomicU64]) -> Vec<u32> {
     slots
         .iter()
         .filter_map(|slot| id_of(slot.load(Ordering::Acquire)))
@@ -53,7 +66,7 @@ fn a_reader_that_sees_a_link_sees_the_node() {
             let (list, vector) = (list.clone(), vector.clone());
             thread::spawn(move || {
                 vector.store(42, Ordering::Relaxed);
-                links::add(&*list, 7, false);
+                links::add(&*list, 7, false, 1.0);
             })
         };
         for slot in list.iter() {
@@ -77,11 +90,11 @@ fn filling_and_linking_back_lose_and_double_nothing() {
                     owner: 10.0,
                     newcomer: 11.0,
                 };
-                assert!(links::link_back(&*list, 11, 1.0, &mut line));
+                assert!(line.link_back(&*list));
             })
         };
-        links::add(&*list, 12, false);
-        links::add(&*list, 11, false);
+        links::add(&*list, 12, false, 1.0);
+        links::add(&*list, 11, false, 1.0);
         back.join().unwrap();
         let mut held = ids(&*list);
         held.sort_unstable();
@@ -91,8 +104,17 @@ fn filling_and_linking_back_lose_and_double_nothing() {
 
 #[test]
 fn two_newcomers_to_a_full_list_each_find_their_place() {
-    loom::model(|| {
-        let list = slots([word_of(30, true), word_of(40, true)]);
+    two_newcomers([link(30, true), link(40, true)]);
+}
+
+#[test]
+fn measuring_what_pages_do_not_keep_undoes_nothing() {
+    two_newcomers([30, 40].map(|id| word_of(id, true, f32::NAN)));
+}
+
+fn two_newcomers(words: [u64; 2]) {
+    loom::model(move || {
+        let list = slots(words);
         let other = {
             let list = list.clone();
             thread::spawn(move || {
@@ -100,14 +122,14 @@ fn two_newcomers_to_a_full_list_each_find_their_place() {
                     owner: 10.0,
                     newcomer: 8.0,
                 };
-                assert!(links::link_back(&*list, 8, 2.0, &mut line));
+                assert!(line.link_back(&*list));
             })
         };
         let mut line = Line {
             owner: 10.0,
             newcomer: 11.0,
         };
-        assert!(links::link_back(&*list, 11, 1.0, &mut line));
+        assert!(line.link_back(&*list));
         for id in ids(&*list) {
             assert!([30, 40, 8, 11].contains(&id));
         }
@@ -122,13 +144,13 @@ fn two_newcomers_to_a_full_list_each_find_their_place() {
 fn a_mark_never_lands_on_a_newcomer() {
     loom::model(|| {
         // 11 stands in front of 13 and wants to mark it while 12 takes 13's slot.
-        let list = slots([word_of(13, false), word_of(5, false)]);
+        let list = slots([link(13, false), link(5, false)]);
         let other = {
             let list = list.clone();
             thread::spawn(move || {
                 list[0].compare_exchange(
-                    word_of(13, false),
-                    word_of(12, false),
+                    link(13, false),
+                    link(12, false),
                     Ordering::Release,
                     Ordering::Relaxed,
                 )
@@ -138,9 +160,9 @@ fn a_mark_never_lands_on_a_newcomer() {
             owner: 10.0,
             newcomer: 11.0,
         };
-        links::link_back(&*list, 11, 1.0, &mut line);
+        line.link_back(&*list);
         let _ = other.join().unwrap();
-        let words: Vec<u32> = list
+        let words: Vec<u64> = list
             .iter()
             .map(|slot| slot.load(Ordering::Relaxed))
             .collect();
@@ -148,7 +170,7 @@ fn a_mark_never_lands_on_a_newcomer() {
         held.dedup();
         assert_eq!(held.len(), 2, "{words:?}");
         if let Some(word) = words.iter().find(|&&word| id_of(word) == Some(11)) {
-            assert_eq!(word & PRUNED, 0);
+            assert!(!is_pruned(*word));
         }
     });
 }
@@ -186,7 +208,7 @@ fn a_retired_node_is_not_reused_under_a_pin() {
     loom::model(|| {
         let global = Arc::new(AtomicU64::new(0));
         let participants = Arc::new([Participant::default()]);
-        let link = Arc::new(AtomicU32::new(word_of(0, false)));
+        let link = Arc::new(AtomicU64::new(link(0, false)));
         let node = Arc::new(AtomicU32::new(1));
         let reader = {
             let (global, participants) = (global.clone(), participants.clone());

@@ -7,7 +7,7 @@
 
 use super::beam::Candidate;
 use super::entry::{self, Entry};
-use super::links::{self, Measure, Side};
+use super::links::{self, List, Measure};
 use super::neighbours::Neighbour;
 use super::node::State;
 use super::search::Walk;
@@ -21,6 +21,7 @@ pub struct Inserter {
     other: Probe,
     chosen: Vec<Neighbour>,
     starts: Vec<Candidate>,
+    list: List,
 }
 
 impl Graph<'_> {
@@ -64,6 +65,7 @@ impl Graph<'_> {
             other,
             chosen,
             starts,
+            list,
         } = inserter;
         walk.beam.reset(self.config.ef_construction as usize, false);
         walk.visited.clear();
@@ -87,17 +89,17 @@ impl Graph<'_> {
         let own = self.list(id, layer);
         self.choose(starts, own.len(), other, chosen);
         for neighbour in chosen.iter() {
-            links::add(own, neighbour.id, neighbour.pruned);
+            links::add(own, neighbour.id, neighbour.pruned, neighbour.key);
         }
         for neighbour in chosen.iter() {
-            let list = self.list(neighbour.id, layer);
+            let slots = self.list(neighbour.id, layer);
             let mut judge = Judge {
                 graph: self,
                 owner: neighbour.id,
                 newcomer: probe,
                 other,
             };
-            links::link_back(list, id, neighbour.key, &mut judge);
+            links::link_back(slots, id, neighbour.key, &mut judge, list);
         }
     }
 }
@@ -111,22 +113,18 @@ struct Judge<'a, 'r> {
 }
 
 impl Measure for Judge<'_, '_> {
-    fn measure(&mut self, side: Side, ids: &[u32], limit: &[f32], out: &mut [f32]) -> bool {
-        let probe = match side {
-            Side::Owner => {
-                self.graph.probe_node(self.owner, self.other);
-                &*self.other
-            }
-            Side::Newcomer => self.newcomer,
-        };
-        if !limit.is_empty() {
-            return self.graph.any_nearer(probe, ids, |at| limit[at]);
-        }
-        let mut at = 0;
-        self.graph.keys(probe, ids, |_, key| {
-            out[at] = key;
-            at += 1;
-        });
-        false
+    fn owner_keys(&mut self, ids: &[u32], keys: &mut Vec<f32>) {
+        self.graph.probe_node(self.owner, self.other);
+        keys.clear();
+        self.graph.keys(self.other, ids, |_, key| keys.push(key));
+    }
+
+    fn newcomer_keys(&mut self, ids: &[u32], keys: &mut Vec<f32>) {
+        keys.clear();
+        self.graph.keys(self.newcomer, ids, |_, key| keys.push(key));
+    }
+
+    fn any_nearer(&mut self, ids: &[u32], key: f32) -> bool {
+        self.graph.any_nearer(self.newcomer, ids, key)
     }
 }

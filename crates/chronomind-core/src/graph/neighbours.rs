@@ -37,7 +37,7 @@ impl Graph<'_> {
                 break;
             }
             self.probe_node(candidate.id(), probe);
-            if self.any_nearer(probe, &diverse, |_| candidate.key()) {
+            if self.any_nearer(probe, &diverse, candidate.key()) {
                 pruned.push(*candidate);
             } else {
                 diverse.push(candidate.id());
@@ -53,20 +53,11 @@ impl Graph<'_> {
         );
     }
 
-    /// True when one of the nodes is nearer to the probe than its limit.
-    pub(crate) fn any_nearer(
-        &self,
-        probe: &Probe,
-        ids: &[u32],
-        limit: impl Fn(usize) -> f32,
-    ) -> bool {
-        ids.chunks(4).enumerate().any(|(chunk, ids)| {
+    /// True when one of the nodes is nearer to the probe than `limit`.
+    pub(crate) fn any_nearer(&self, probe: &Probe, ids: &[u32], limit: f32) -> bool {
+        ids.chunks(4).any(|ids| {
             let mut nearer = false;
-            let mut at = chunk * 4;
-            self.keys(probe, ids, |_, key| {
-                nearer |= key < limit(at);
-                at += 1;
-            });
+            self.keys(probe, ids, |_, key| nearer |= key < limit);
             nearer
         })
     }

@@ -3,7 +3,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 0..32 | [`NodeHeader`] |
-//! | 32..32+8m | `2m` neighbour slots of layer 0 |
+//! | 32..32+16m | `2m` neighbour slots of layer 0 |
 //! | next multiple of 64.. | the vector's bytes, as stored on the index's pages |
 //!
 //! One record is fetched together, and the vector starts on a cache line. Slots of the layers above
@@ -13,7 +13,7 @@
 #![allow(unsafe_code)]
 
 use crate::arena::{Records, Zeroable};
-use crate::primitive::{AtomicU32, Ordering};
+use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 
 const SLOTS_AT: usize = size_of::<NodeHeader>();
 
@@ -85,7 +85,7 @@ impl NodeShape {
         let slots = 2 * m;
         NodeShape {
             slots,
-            vector_at: (SLOTS_AT + 4 * slots).next_multiple_of(64),
+            vector_at: (SLOTS_AT + size_of::<AtomicU64>() * slots).next_multiple_of(64),
             vector_bytes,
         }
     }
@@ -101,7 +101,7 @@ impl NodeShape {
 pub(crate) struct Node<'r> {
     pub(crate) header: &'r NodeHeader,
     /// The neighbour list of layer 0.
-    pub(crate) slots: &'r [AtomicU32],
+    pub(crate) slots: &'r [AtomicU64],
     vector: *const u8,
     vector_bytes: usize,
 }
@@ -194,7 +194,7 @@ impl<'r> Node<'r> {
     #[inline(always)]
     pub(crate) fn prefetch_links(&self) {
         let record = std::ptr::from_ref(self.header).cast::<u8>();
-        prefetch(record, SLOTS_AT + 4 * self.slots.len());
+        prefetch(record, SLOTS_AT + size_of_val(self.slots));
     }
 
     /// Asks for the cache lines of the vector and of the header, which holds the norm.
@@ -221,7 +221,7 @@ fn prefetch(start: *const u8, bytes: usize) {
 }
 
 /// The neighbour list of one of the upper layers.
-pub(crate) fn upper_slots<'r>(upper: &Records<'r>, record: u32, m: usize) -> &'r [AtomicU32] {
+pub(crate) fn upper_slots<'r>(upper: &Records<'r>, record: u32, m: usize) -> &'r [AtomicU64] {
     // SAFETY: a record of the array of upper lists is `m` words.
     unsafe { upper.slice(record, 0, m) }
 }

@@ -11,7 +11,7 @@ use super::links::id_of;
 use super::node::Node;
 use super::{Graph, Probe};
 use crate::error::{Error, Interrupt, Result};
-use crate::primitive::{AtomicU32, Ordering};
+use crate::primitive::{AtomicU64, Ordering};
 
 /// Nodes whose vectors are fetched ahead of the one that is measured.
 const AHEAD: usize = 8;
@@ -133,7 +133,7 @@ impl<'r> Graph<'r> {
 }
 
 #[inline(always)]
-fn gather(list: &[AtomicU32], visited: &mut Visited, pending: &mut Vec<u32>) {
+fn gather(list: &[AtomicU64], visited: &mut Visited, pending: &mut Vec<u32>) {
     for slot in list {
         // Acquire: pairs with the Release that published the id; its vector is read next.
         if let Some(id) = id_of(slot.load(Ordering::Acquire))

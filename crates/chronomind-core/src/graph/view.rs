@@ -1,6 +1,7 @@
 //! The graph as one process sees it, and the vector a walk measures from.
 
 use super::entry::{self, Entry};
+use super::links;
 use super::node::{Node, NodeShape, State, upper_slots};
 use crate::arena::{RecordShape, Records, RecordsHeader, Region};
 use crate::distance::{self, Element, Kernel, Metric};
@@ -59,7 +60,7 @@ impl GraphConfig {
     fn records(&self) -> (RecordShape, RecordShape) {
         (
             RecordShape::new(self.node_shape().stride()),
-            RecordShape::new(self.m as usize * 4),
+            RecordShape::new(self.m as usize * size_of::<AtomicU64>()),
         )
     }
 
@@ -214,12 +215,13 @@ impl<'r> Graph<'r> {
             self.list(id, layer)
         };
         for &word in words {
-            if let Some(other) = super::links::id_of(word)
+            let word = u64::from(word);
+            if let Some(other) = links::id_of(word)
                 && other < len
                 && other != id
                 && (layer == 0 || self.config.layer_of(other) >= layer)
             {
-                super::links::add(list, other, word & super::links::PRUNED != 0);
+                links::add(list, other, links::is_pruned(word), f32::NAN);
             }
         }
     }
@@ -244,14 +246,14 @@ impl<'r> Graph<'r> {
         true
     }
 
-    /// Copies the slot words of one list of a node, for the index's pages.
+    /// Copies the slot words of one list of a node, without their distances, for the index's pages.
     pub fn copy_links(&self, id: u32, layer: u32, out: &mut Vec<u32>) {
         out.clear();
         // Relaxed: only the words are copied, nothing behind them is read.
         out.extend(
             self.list(id, layer)
                 .iter()
-                .map(|slot| slot.load(Ordering::Relaxed)),
+                .map(|slot| slot.load(Ordering::Relaxed) as u32),
         );
     }
 
@@ -307,7 +309,7 @@ impl<'r> Graph<'r> {
 
     /// The neighbour list of a node on a layer, empty above its highest.
     #[inline(always)]
-    pub(crate) fn list(&self, id: u32, layer: u32) -> &'r [AtomicU32] {
+    pub(crate) fn list(&self, id: u32, layer: u32) -> &'r [AtomicU64] {
         let node = self.node(id);
         if layer == 0 {
             node.slots
