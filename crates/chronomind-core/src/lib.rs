@@ -16,6 +16,7 @@ mod models;
 #[cfg(not(loom))]
 pub mod postings;
 pub mod primitive;
+#[cfg(not(loom))]
 pub mod record;
 #[cfg(not(loom))]
 pub mod scan;
