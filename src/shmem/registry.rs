@@ -192,13 +192,20 @@ impl Registry {
     }
 
     /// Claims the right to build or load an index. What an earlier index left under the same file
-    /// is retired, since the file is the caller's now.
+    /// is retired, since the file is the caller's now; and so is what the index itself left in
+    /// another tablespace, from where its database was moved: it could be moved back.
     pub fn claim(&'static self, key: &Key, epochs: Epochs<'_>) -> Claiming {
         let word = key.word();
         self.lock.exclusively(|| {
             for entry in self.in_use() {
-                if entry.file() == key.file
-                    && entry.incarnation.load(Ordering::Relaxed) != key.incarnation
+                let held = entry.key();
+                let moved = File {
+                    tablespace: key.file.tablespace,
+                    ..held.file
+                };
+                if held != *key
+                    && moved == key.file
+                    && (held.file == key.file || held.incarnation == key.incarnation)
                     && entry.state.load(Ordering::Relaxed) != CLAIMED
                 {
                     retire(entry, epochs);
