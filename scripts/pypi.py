@@ -2,8 +2,10 @@
 
 import hashlib
 import importlib.util
+import shutil
 import sys
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.host import cache_dir, cached, need_tools, run, run_logged, say
@@ -21,15 +23,28 @@ def unpack_wheel(requirement, directory, python="3.11"):
 
     `python` is the interpreter version asked for: the files inside do not depend on ours.
     """
+    options = ["--only-binary=:all:", "--python-version", python]
+    with _downloaded(requirement, directory, options) as wheel, zipfile.ZipFile(wheel) as archive:
+        archive.extractall(directory)
+
+
+def unpack_sdist(requirement, directory):
+    """Downloads the source package of `requirement` and unpacks it into `directory`."""
+    options = ["--no-binary", requirement.partition("==")[0]]
+    with _downloaded(requirement, directory, options) as archive:
+        shutil.unpack_archive(archive, directory)
+
+
+@contextmanager
+def _downloaded(requirement, directory, options):
+    """The one file that pip downloads for `requirement`; it is gone afterwards."""
     say(f"downloading {requirement}")
     downloads = directory / "download"
-    options = ["--no-deps", "--only-binary=:all:", "--python-version", python, "--dest", downloads]
-    run_logged(cache_dir() / "pip.log", *_pip(), "download", *options, requirement)
-    (wheel,) = downloads.iterdir()
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(directory)
-    wheel.unlink()
-    downloads.rmdir()
+    command = [*_pip(), "download", "--no-deps", "--dest", downloads, *options, requirement]
+    run_logged(cache_dir() / "pip.log", *command)
+    (file,) = downloads.iterdir()
+    yield file
+    shutil.rmtree(downloads)
 
 
 def venv_python(requirements):

@@ -1,0 +1,138 @@
+"""Latency, recall, build time and WAL, as one client with prepared statements sees them."""
+
+import statistics
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benches.db.contender import CHRONO, HNSW, SCAN, SEARCH, rerank
+
+EF_SEARCH = (20, 30, 40, 60, 80, 120, 160, 240, 320, 400)
+RECALL = 0.98
+WARM_UP = 10  # questions
+# Norm of the noise that makes new memories out of old ones without leaving the neighbourhood.
+NOISE = 0.35
+
+
+@dataclass
+class Answers:
+    """Seconds that each question took, and the share of the true answer that it found."""
+
+    seconds: list = field(default_factory=list)
+    shares: list = field(default_factory=list)
+
+    def p50(self):
+        """Median latency in milliseconds."""
+        return 1e3 * statistics.median(self.seconds)
+
+    def found(self):
+        """Mean share found: recall, for the nearest."""
+        return statistics.fmean(self.shares)
+
+
+class Client:
+    """A connection that asks the questions of a corpus and knows the exact answers."""
+
+    def __init__(self, connection, corpus, exact):
+        self.connection = connection
+        self.corpus = corpus
+        self.exact = exact
+
+    def build(self, contender):
+        """Builds the contender's index; seconds."""
+        started = time.perf_counter()
+        self.connection.execute(contender.build_statement())
+        return time.perf_counter() - started
+
+    def nearest(self, contender, ef_search, questions=None):
+        """The nearest by similarity through the contender's index."""
+        self.set(contender.ef_search, ef_search)
+        self._check_plan(contender)
+        return self._ask(contender.nearest_statement(), self.exact.distances, {}, questions)
+
+    def reach_recall(self, contender):
+        """The smallest beam that finds enough of the nearest, else the widest; and its answers."""
+        for ef_search in EF_SEARCH:
+            answers = self.nearest(contender, ef_search)
+            if answers.found() >= RECALL:
+                break
+        return ef_search, answers
+
+    def search(self, blend, questions=None):
+        """`chrono_search` by the blend."""
+        self.set("chronomind.base_decay_rate", blend.rate)
+        return self._blended(SEARCH, blend, questions)
+
+    def scan(self, blend, questions=None):
+        """All rows by the blend, by brute force."""
+        return self._blended(SCAN, blend, questions)
+
+    def rerank(self, blend, pool, questions=None):
+        """The nearest `pool`, ordered by the blend."""
+        self.set(HNSW.ef_search, max(40, pool))
+        return self._blended(rerank(pool), blend, questions)
+
+    def _blended(self, statement, blend, questions):
+        parameters = blend.parameters(self.corpus.now)
+        if statement is SEARCH:
+            del parameters["rate"]
+        return self._ask(statement, self.exact.blend(blend), parameters, questions)
+
+    def _ask(self, statement, scores, parameters, questions):
+        vectors = self.corpus.question_vectors[:questions]
+        answers = Answers()
+        with self.connection.cursor() as cursor:
+            for warming in vectors[:WARM_UP]:
+                cursor.execute(statement, {"query": warming, **parameters}, prepare=True).fetchall()
+            for number, vector in enumerate(vectors):
+                started = time.perf_counter()
+                cursor.execute(statement, {"query": vector, **parameters}, prepare=True)
+                rows = cursor.fetchall()
+                answers.seconds.append(time.perf_counter() - started)
+                ids = [row[0] for row in rows]
+                answers.shares.append(self.exact.share_found(scores, number, ids))
+        return answers
+
+    def _check_plan(self, contender):
+        """A figure of a scan that goes another way would be no figure of this index."""
+        parameters = {"query": self.corpus.question_vectors[0]}
+        plan = self.connection.execute(
+            f"EXPLAIN {contender.nearest_statement()}", parameters
+        ).fetchall()
+        if not any("Index Scan using" in line for (line,) in plan):
+            raise RuntimeError(f"{contender.name}: the planner does not use the index: {plan}")
+
+    def insert(self, contender, first_id, count):
+        """Inserts memories like those there are, each in its own transaction.
+
+        Seconds and bytes of WAL an insert.
+        """
+        random = np.random.default_rng(first_id)
+        sources = random.integers(len(self.corpus.vectors), size=count)
+        noise = random.normal(size=(count, self.corpus.vectors.shape[1]))
+        noise *= NOISE / np.linalg.norm(noise, axis=1, keepdims=True)
+        vectors = (self.corpus.vectors[sources] + noise).astype(np.float32)
+        statement = f"INSERT INTO {contender.table} VALUES (%s, %s, %s, %b)"
+        when = self.connection.execute(f"SELECT max(created_at) FROM {CHRONO.table}").fetchone()[0]
+        wal = self._wal()
+        started = time.perf_counter()
+        for offset, (source, vector) in enumerate(zip(sources, vectors)):
+            row = (first_id + offset, when, self.corpus.texts[source], vector)
+            self.connection.execute(statement, row, prepare=True)
+        seconds = time.perf_counter() - started
+        return seconds / count, (self._wal() - wal) / count
+
+    def _wal(self):
+        """Bytes of WAL written since the cluster was made."""
+        position = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')"
+        return int(self.connection.execute(position).fetchone()[0])
+
+    def set(self, setting, value):
+        """Sets a server setting for this session."""
+        self.connection.execute("SELECT set_config(%s, %s, false)", (setting, str(value)))
+
+
+def share_text(share):
+    """A share as text: `.983`, `1.000`."""
+    return f"{share:.3f}".removeprefix("0") if share < 1 else "1.000"
