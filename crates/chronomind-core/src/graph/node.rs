@@ -206,7 +206,7 @@ impl<'r> Node<'r> {
 }
 
 /// The hardware follows a stream by itself once its beginning is there.
-const PREFETCH_BYTES: usize = 2048;
+const PREFETCH_BYTES: usize = 512;
 
 #[inline(always)]
 fn prefetch(start: *const u8, bytes: usize) {

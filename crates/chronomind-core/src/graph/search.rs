@@ -13,8 +13,8 @@ use super::{Graph, Probe};
 use crate::error::{Error, Interrupt, Result};
 use crate::primitive::{AtomicU64, Ordering};
 
-/// Nodes whose vectors are fetched ahead of the one that is measured.
-const AHEAD: usize = 8;
+/// Nodes whose vectors are asked for together, while those before are measured.
+const BATCH: usize = 8;
 /// Expanded candidates between two looks at the interrupt check.
 const STRIDE: u32 = 256;
 
@@ -92,30 +92,41 @@ impl<'r> Graph<'r> {
         Ok(())
     }
 
-    /// The keys of some nodes, in order, four at a time.
+    /// The keys of some nodes, in order. While one batch is measured the next is on its way.
     #[inline(always)]
     pub(crate) fn keys(&self, probe: &Probe, ids: &[u32], mut visit: impl FnMut(u32, f32)) {
-        for &id in ids.iter().take(AHEAD) {
-            self.node(id).prefetch_vector();
-        }
-        let mut fours = ids.chunks_exact(4);
-        let mut done = 0;
-        for four in &mut fours {
-            for &id in ids.iter().skip(done + AHEAD).take(4) {
-                self.node(id).prefetch_vector();
+        let mut batches = ids.chunks(BATCH);
+        let mut fetched = batches.next().map(|ids| (ids, self.fetch(ids)));
+        while let Some((ids, nodes)) = fetched {
+            fetched = batches.next().map(|ids| (ids, self.fetch(ids)));
+            for (ids, nodes) in ids.chunks(4).zip(nodes.chunks_exact(4)) {
+                let nodes: [Node<'r>; 4] = std::array::from_fn(|at| nodes[at]);
+                let raw = if ids.len() == 4 {
+                    let vectors = nodes.map(|node| node.vector());
+                    self.kernel.four(probe.values(), vectors)
+                } else {
+                    let mut raw = [0.0; 4];
+                    for (raw, node) in raw.iter_mut().zip(nodes).take(ids.len()) {
+                        *raw = self.kernel.one(probe.values(), node.vector());
+                    }
+                    raw
+                };
+                for (at, &id) in ids.iter().enumerate() {
+                    visit(id, self.finish(probe, raw[at], nodes[at]));
+                }
             }
-            done += 4;
-            let nodes: [Node<'r>; 4] = [four[0], four[1], four[2], four[3]].map(|id| self.node(id));
-            let raw = self
-                .kernel
-                .four(probe.values(), nodes.map(|node| node.vector()));
-            for at in 0..4 {
-                visit(four[at], self.finish(probe, raw[at], nodes[at]));
-            }
         }
-        for &id in fours.remainder() {
-            visit(id, self.key(probe, id));
+    }
+
+    /// Asks for the vectors of at most [`BATCH`] nodes; places past the end hold the first.
+    #[inline(always)]
+    fn fetch(&self, ids: &[u32]) -> [Node<'r>; BATCH] {
+        let mut nodes = [self.node(ids[0]); BATCH];
+        for (node, &id) in nodes.iter_mut().zip(ids) {
+            *node = self.node(id);
+            node.prefetch_vector();
         }
+        nodes
     }
 
     /// The key of one node.
