@@ -371,9 +371,9 @@ impl<O: Order> Scan<O> {
         for slot in bits(filter.matches(block, block.live()) & !self.taken.of(number)) {
             let row = block.row(slot, *attributes, keys);
             let distance = match (near.fixed(), block.node(slot)) {
+                (_, None) if no_distance >> slot & 1 == 0 => None,
                 (Some(fixed), _) => fixed.distance(),
-                (None, None) if no_distance >> slot & 1 != 0 => Some(f64::NAN),
-                (None, None) => None,
+                (None, None) => Some(f64::NAN),
                 (None, Some(node)) => {
                     bounds.hold(&row);
                     let bound = rank(Some(order.bound(self.reach.nearest, &bounds.get())));

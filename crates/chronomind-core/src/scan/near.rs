@@ -24,13 +24,13 @@ pub trait Near {
     /// The head of a node's chain of postings.
     fn head(&self, node: u32) -> &AtomicU32;
 
-    /// The distance of every row, where it is the same for all of them.
+    /// The distance of every row that has a vector, where it is the same for all of them.
     fn fixed(&self) -> Option<Fixed> {
         None
     }
 }
 
-/// The distance of every row from a query that has no distance from anything.
+/// The distance of every vector from a query that has no distance from anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fixed {
     /// The query is NULL.

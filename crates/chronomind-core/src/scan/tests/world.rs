@@ -236,7 +236,10 @@ pub(super) fn linear(
     let live = rows.iter().filter(|model| !model.dead);
     live.filter(|model| model.row(|row| filter.matches_row(&row)))
         .map(|model| {
-            let distance = fixed.map_or_else(|| world.distance(model.at), Fixed::distance);
+            let distance = match (world.distance(model.at), fixed) {
+                (Some(_), Some(fixed)) => fixed.distance(),
+                (distance, _) => distance,
+            };
             (model.id, model.row(|row| rank(order.score(distance, &row))))
         })
         .collect()
