@@ -10,6 +10,7 @@ mod planning;
 mod reloptions;
 mod rows;
 mod scan_keys;
+mod statistics;
 
 use super::columns::Columns;
 use super::scan::Scan;
@@ -285,6 +286,7 @@ unsafe extern "C-unwind" fn rescan(
         state.recheck = request.recheck;
         let relation = Relation::from_raw(scan.indexRelation);
         state.scan.restart(relation, request).or_raise();
+        statistics::count_search(scan);
     }
 }
 
