@@ -39,17 +39,14 @@ impl<'t> OrderedScan<'t> {
                 0,
                 1,
             );
-            let mut key = pg_sys::ScanKeyData::default();
-            pg_sys::ScanKeyEntryInitialize(
-                &mut key,
-                pg_sys::SK_ORDER_BY as i32,
-                1,
-                ORDER_BY_SCORE,
-                pg_sys::InvalidOid,
-                pg_sys::InvalidOid,
-                pg_sys::InvalidOid,
-                Datum::from(query.as_ptr()),
-            );
+            // Not through ScanKeyEntryInitialize, which wants a comparison function.
+            let mut key = pg_sys::ScanKeyData {
+                sk_flags: pg_sys::SK_ORDER_BY as i32,
+                sk_attno: 1,
+                sk_strategy: ORDER_BY_SCORE,
+                sk_argument: Datum::from(query.as_ptr()),
+                ..Default::default()
+            };
             pg_sys::index_rescan(scan, std::ptr::null_mut(), 0, &mut key, 1);
             let slot = pg_sys::table_slot_create(table.as_raw(), std::ptr::null_mut());
             Ok(OrderedScan {
