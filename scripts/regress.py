@@ -1,6 +1,7 @@
 """Runs the SQL tests: each file of tests/regress/sql through psql, its output compared.
 
-Every test has a database of its own in one server. What psql prints, statements and errors
+Every test has a database of its own in one server, with the helpers of
+tests/regress/prelude.sql. What psql prints, statements and errors
 included, must equal tests/regress/expected/NAME.out.
 
     python3 -m scripts.regress [--accept] [NAME ...]     # on PG_CONFIG's server
@@ -45,6 +46,7 @@ def run(pg, names=(), accept=False):
 def _output(cluster, test):
     database = f"regress_{test.stem}"
     cluster.psql(f'CREATE DATABASE "{database}"')
+    cluster.psql((TESTS / "prelude.sql").read_text(), database)
     return cluster.session(test.read_text(), database)
 
 
