@@ -154,7 +154,7 @@ fn choose(table: &Table, named: Option<Oid>) -> Result<(TableIndex, Columns)> {
         PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
         format!("table \"{}\" has no {which} index", table.name()),
     )
-    .detail("An index counts when it is valid and has no WHERE clause.")
+    .detail("An index counts when it is valid, has no WHERE clause, and is not too young for a transaction that began before it.")
     .hint(format!(
         "CREATE INDEX ON {} USING chrono (embedding vector_cosine_ops, created_at, ...) makes one.",
         table.qualified_name()

@@ -103,7 +103,7 @@ impl Table {
         unsafe { pg_sys::check_enable_rls((*self.relation).rd_id, Oid::INVALID, false) == enabled }
     }
 
-    /// Its complete and valid chrono indexes, oldest first.
+    /// Its complete chrono indexes that this transaction may use, oldest first.
     pub fn indexes(&self) -> Vec<TableIndex> {
         // SAFETY: the relations are open and locked; the lists are the caller's copies.
         unsafe {
@@ -118,7 +118,7 @@ impl Table {
                 };
                 let is_ours = (*(*relation).rd_rel).relam == method;
                 let is_complete = pg_sys::RelationGetIndexPredicate(relation).is_null();
-                if is_ours && is_complete && (*(*relation).rd_index).indisvalid {
+                if is_ours && is_complete && is_usable(relation) {
                     found.push(opened);
                 }
             }
@@ -181,6 +181,21 @@ impl TableIndex {
 impl Drop for TableIndex {
     fn drop(&mut self) {
         close(self.relation);
+    }
+}
+
+/// Whether the planner would use an index: it is valid, and was not made, over rows that had changed in
+/// place, after this transaction's snapshot, which may see what they were before.
+///
+/// # Safety
+/// The relation is an open index.
+unsafe fn is_usable(index: pg_sys::Relation) -> bool {
+    // SAFETY: an open index has its catalog row.
+    unsafe {
+        let form = &*(*index).rd_index;
+        let made = pg_sys::HeapTupleHeaderGetXmin((*(*index).rd_indextuple).t_data);
+        form.indisvalid
+            && (!form.indcheckxmin || pg_sys::TransactionIdPrecedes(made, pg_sys::TransactionXmin))
     }
 }
 
