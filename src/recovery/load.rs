@@ -54,11 +54,18 @@ impl From<Error> for Filling {
 
 impl From<chronomind_core::Error> for Filling {
     fn from(error: chronomind_core::Error) -> Filling {
-        match error {
-            chronomind_core::Error::OutOfMemory { .. } => Filling::Full,
-            other => Filling::Failed(other.into()),
+        if is_full(&error) {
+            Filling::Full
+        } else {
+            Filling::Failed(error.into())
         }
     }
+}
+
+/// True where memory cannot hold the index, which its pages can.
+fn is_full(error: &chronomind_core::Error) -> bool {
+    use chronomind_core::Error::{OutOfMemory, TooManyRecords};
+    matches!(error, OutOfMemory { .. } | TooManyRecords)
 }
 
 fn fill(relation: Relation, key: &Key, claim: &Claim) -> std::result::Result<(), Filling> {
@@ -77,13 +84,8 @@ fn fill(relation: Relation, key: &Key, claim: &Claim) -> std::result::Result<(),
     let mut full = false;
     // Memory that has run out is noted, not raised: it is no error of the statement.
     let mut guard = |result: chronomind_core::Result<()>| -> Result<()> {
-        match result {
-            Err(chronomind_core::Error::OutOfMemory { .. }) => {
-                full = true;
-                Err(Error::contention("shared memory is full"))
-            }
-            other => Ok(other?),
-        }
+        full |= result.as_ref().is_err_and(is_full);
+        Ok(result?)
     };
     let walked = walk(relation, None, &snapshot, |item| match item {
         Item::Vector { node, bytes } => guard(graph.reserve(node).map(|upper| {
