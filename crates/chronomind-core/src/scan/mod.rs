@@ -171,6 +171,7 @@ impl<O: Order> Scan<O> {
                 None if self.unseen.is_empty() => return Step::Done,
                 None => {}
             }
+            self.ranked.refresh();
             match self.choose(postings, near) {
                 Some(Stream::Near) => self.advance_near(postings, near),
                 Some(Stream::Zones) => self.visit_zone(postings, near),

@@ -27,6 +27,8 @@ pub(super) struct Ranked {
     given: usize,
     /// Rows given out in the rounds before.
     before: usize,
+    /// Rows that counted among the best have been discarded since.
+    stale: bool,
 }
 
 impl Ranked {
@@ -37,6 +39,7 @@ impl Ranked {
             wanted: wanted.max(1),
             given: 0,
             before: 0,
+            stale: false,
         }
     }
 
@@ -63,11 +66,18 @@ impl Ranked {
         Some(row)
     }
 
-    /// Takes the first of the waiting rows away, because it is gone: it must not count among the
-    /// best any longer.
+    /// Takes the first of the waiting rows away, because it is gone. It counts among the best until
+    /// [`Ranked::refresh`], so that a long queue of rows that are gone is not gone through for each.
     pub(super) fn discard(&mut self) {
         self.waiting.pop();
-        self.start_round(self.wanted - self.given);
+        self.stale = true;
+    }
+
+    /// To be called before the threshold is asked for, or rows are pushed, after discarding.
+    pub(super) fn refresh(&mut self) {
+        if self.stale {
+            self.start_round(self.wanted - self.given);
+        }
     }
 
     /// Starts the next round when this one has given out its rows.
@@ -80,6 +90,7 @@ impl Ranked {
     }
 
     fn start_round(&mut self, wanted: usize) {
+        self.stale = false;
         self.before += self.given;
         (self.wanted, self.given) = (wanted, 0);
         let mut scores: Vec<u64> = self.waiting.iter().map(|Reverse(row)| row.score).collect();
@@ -138,9 +149,11 @@ mod tests {
         push(&mut ranked, [1]);
         assert_eq!(ranked.threshold(), Some(7));
         ranked.discard();
+        ranked.refresh();
         assert_eq!((ranked.wanted(), ranked.threshold()), (2, Some(8)));
         assert_eq!(ranked.give().map(|row| row.score), Some(7));
         ranked.discard();
+        ranked.refresh();
         assert_eq!((ranked.wanted(), ranked.threshold()), (1, Some(9)));
         assert_eq!(ranked.give().map(|row| row.score), Some(9));
         assert!(ranked.next_round());
