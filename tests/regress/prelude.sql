@@ -62,3 +62,13 @@ BEGIN
             EXCEPT SELECT * FROM unnest(expected.ids, expected.ds));
     RETURN NEXT;
 END $$;
+
+-- What a statement that is a mistake is told; nothing for one that is none.
+CREATE FUNCTION mistake(statement text, OUT state text, OUT message text, OUT detail text, OUT hint text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
+        detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+END $$;

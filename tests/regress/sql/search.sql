@@ -149,12 +149,6 @@ DROP POLICY own ON memories;
 DROP ROLE regress_chrono_reader;
 
 -- Mistakes: what is wrong, why, and what to do
-CREATE FUNCTION mistake(statement text, OUT state text, OUT message text, OUT detail text, OUT hint text) LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE statement;
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-END $$;
 CREATE TABLE bare (id int, v vector(3));
 CREATE TABLE unindexed (id int, v vector(3));
 CREATE INDEX ON bare USING chrono (v vector_l2_ops);
