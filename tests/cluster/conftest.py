@@ -2,8 +2,8 @@
 
 import pytest
 
+from checks import server
 from scripts import postgres
-from scripts.cluster import Cluster
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def pg():
 @pytest.fixture
 def cluster(pg):
     """A fresh running server with the extension created in its database `postgres`."""
-    with Cluster(pg) as running:
+    with server(pg) as running:
         running.psql("CREATE EXTENSION chronomind CASCADE")
         yield running
 
