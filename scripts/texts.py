@@ -39,9 +39,9 @@ HELD_BACK = 300
 # Asked before the texts that were held back.
 QUESTIONS = {
     "debian-changelogs": [
-        "buffer overflow when reading a crafted image file, denial of service",
-        "security fix in openssl, certificate check",
-        "denial of service in the XML parser",
+        "heap overflow in png or tiff images",
+        "out of bounds read in parser",
+        "memory leak",
     ],
     "sqlalchemy-changelog": [
         "eager loading returns the wrong rows",
@@ -80,7 +80,7 @@ def _folder(name, version, read):
         say(f"reading {name}")
         times = {}  # by text: one that appears again is remembered from the first time
         for when, text in sorted(read()):
-            text = " ".join(text.split())
+            text = " ".join(re.sub(r"https?://\S+", "", text).split())
             if len(text) >= SHORTEST:
                 times.setdefault(text[:LONGEST], int(when))
         (directory / "count").write_text(str(len(times)))
