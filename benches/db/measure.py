@@ -59,6 +59,11 @@ class Client:
                 break
         return ef_search, answers
 
+    def floor(self):
+        """What any answer costs: a row by its primary key, with a question's vector sent along."""
+        statement = f"SELECT id FROM {CHRONO.table} WHERE id = 1 AND %(query)b IS NOT NULL"
+        return self._ask(statement, self.exact.distances, {}, None).p50()
+
     def search(self, blend, questions=None):
         """`chrono_search` by the blend."""
         self.set("chronomind.base_decay_rate", blend.rate)
