@@ -33,7 +33,7 @@ def sql():
 
 def core():
     """Kernels and graph, without Postgres."""
-    run("cargo", "bench", "-p", "chronomind-core", "--benches", cwd=ROOT)
+    run("cargo", "bench", "-p", "chronomind-core", cwd=ROOT)
 
 
 SUITES = {"sql": sql, "core": core}

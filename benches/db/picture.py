@@ -31,7 +31,8 @@ def draw(comparison, path):
     _label(nearest, bars, texts)
 
     ways = list(comparison.blended)[::-1]
-    blended.set_title(f"of the true top ten by {comparison.blend}, found")
+    blended.set_title("of the true blended top ten, found")
+    blended.set_xlabel(str(comparison.blend))
     found = [100 * comparison.blended[way].found() for way in ways]
     colours = [OURS if way == "chrono_search" else THEIRS for way in ways]
     texts = [
