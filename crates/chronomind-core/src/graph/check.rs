@@ -7,7 +7,7 @@ use super::Graph;
 use super::links::id_of;
 use super::node::State;
 use crate::error::{Error, Interrupt, Result};
-use crate::primitive::Ordering;
+use crate::primitive::{AtomicU64, Ordering};
 
 /// What a check saw.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,23 +62,25 @@ impl Graph<'_> {
         Ok(report)
     }
 
+    /// Reads the list from its end: slots are taken from the front and stay taken, so one that is
+    /// empty after one behind it was seen taken is empty for no good reason, whoever writes.
     fn check_list(&self, id: u32, layer: u32) -> Result<u64> {
         let broken = |what| Err(Error::Inconsistent { what, id });
-        let mut seen = Vec::new();
-        let mut ended = false;
-        for slot in self.list(id, layer) {
+        let mut seen: Vec<(u32, &AtomicU64)> = Vec::new();
+        for slot in self.list(id, layer).iter().rev() {
             // Acquire: the state of the node behind the id is looked at next.
             let Some(other) = id_of(slot.load(Ordering::Acquire)) else {
-                ended = true;
-                continue;
-            };
-            if ended {
+                if seen.is_empty() {
+                    continue;
+                }
                 return broken("an empty slot stands before a taken one");
-            }
+            };
             if other == id {
                 return broken("a node is its own neighbour");
             }
-            if seen.contains(&other) {
+            // A neighbour can lose one slot and get another between two looks, so look again.
+            let twin = seen.iter().find(|(held, _)| *held == other);
+            if twin.is_some_and(|(_, twin)| id_of(twin.load(Ordering::Acquire)) == Some(other)) {
                 return broken("a neighbour stands in a list twice");
             }
             if !matches!(self.state(other), State::Linking | State::Live) {
@@ -87,7 +89,7 @@ impl Graph<'_> {
             if self.node(other).layer() < layer {
                 return broken("a link leads to a node below its layer");
             }
-            seen.push(other);
+            seen.push((other, slot));
         }
         Ok(seen.len() as u64)
     }
