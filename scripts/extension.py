@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from scripts import libclang, postgres
-from scripts.host import ROOT, SetupError, cached, main, output_of, run, say
+from scripts.host import ROOT, SetupError, main, output_of, run, say
 
 SUPPORTED = range(15, 19)
 

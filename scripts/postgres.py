@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from scripts import postgres_embedded, postgres_source
-from scripts.host import ROOT, SetupError, cache_dir, cached, main, output_of
+from scripts.host import ROOT, SetupError, cached, main, output_of
 
 DEFAULT = "embedded-16"
 
