@@ -7,7 +7,7 @@ from checks import connect
 from scripts.host import ROOT
 
 REAL = ROOT.parent / "shared/data/git-memories"
-ROWS, QUERIES, K = 20_000, 100, 10
+ROWS, QUERIES, K = 20_000, 300, 10
 
 
 def load():
