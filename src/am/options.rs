@@ -39,12 +39,12 @@ impl Options {
             return Ok(self);
         }
         Err(
-            Error::invalid("ef_construction must be greater than or equal to 2 * m").detail(
-                format!(
+            Error::invalid("ef_construction must be greater than or equal to 2 * m")
+                .detail(format!(
                     "m is {} and ef_construction is {}.",
                     self.m, self.ef_construction
-                ),
-            ),
+                ))
+                .hint("Raise ef_construction or lower m."),
         )
     }
 }

@@ -19,6 +19,9 @@ use crate::pg::table::{Table, TableIndex};
 use crate::pg::{datum, interrupt, policies};
 use crate::preload;
 
+/// What to do about a wrong k.
+const K: &str = "k is the number of rows to return.";
+
 /// The arguments, in the order of the SQL declaration.
 struct Arguments {
     k: i32,
@@ -40,9 +43,11 @@ impl Arguments {
         };
         let k: i32 = call
             .argument(2)
-            .ok_or_else(|| Error::invalid("k must not be NULL"))?;
+            .ok_or_else(|| Error::invalid("k must not be NULL").hint(K))?;
         if k < 1 {
-            return Err(Error::invalid("k must be at least 1").detail(format!("It is {k}.")));
+            return Err(Error::invalid("k must be at least 1")
+                .detail(format!("It is {k}."))
+                .hint(K));
         }
         Ok(Arguments {
             k,

@@ -152,7 +152,8 @@ impl Vector {
         )
         .detail(format!(
             "The indexed column has {dimensions} dimensions, the vector has {own}."
-        )))
+        ))
+        .hint("Compare vectors of the same model."))
     }
 }
 
