@@ -7,39 +7,9 @@ use loom::thread;
 
 use crate::epoch::{Epochs, Participant};
 use crate::graph::entry::{self, Entry};
-use crate::graph::links::{self, List, Measure, id_of, is_pruned, word_of};
+use crate::graph::line::Line;
+use crate::graph::links::{self, id_of, is_pruned, word_of};
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
-
-/// Nodes on a line; ids are positions.
-struct Line {
-    owner: f32,
-    newcomer: f32,
-}
-
-impl Line {
-    fn link_back(&mut self, slots: &[AtomicU64]) -> bool {
-        let key = (self.owner - self.newcomer).abs();
-        let mut list = List::default();
-        links::link_back(slots, self.newcomer as u32, key, self, &mut list)
-    }
-}
-
-impl Measure for Line {
-    fn owner_keys(&mut self, ids: &[u32], keys: &mut Vec<f32>) {
-        keys.clear();
-        keys.extend(ids.iter().map(|&id| (self.owner - id as f32).abs()));
-    }
-
-    fn newcomer_keys(&mut self, ids: &[u32], keys: &mut Vec<f32>) {
-        keys.clear();
-        keys.extend(ids.iter().map(|&id| (self.newcomer - id as f32).abs()));
-    }
-
-    fn any_nearer(&mut self, ids: &[u32], key: f32) -> bool {
-        ids.iter()
-            .any(|&id| (self.newcomer - id as f32).abs() < key)
-    }
-}
 
 fn slots<const N: usize>(words: [u64; N]) -> Arc<[AtomicU64; N]> {
     Arc::new(words.map(AtomicU64::new))

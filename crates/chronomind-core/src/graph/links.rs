@@ -232,37 +232,7 @@ impl List {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-
-    /// Nodes on a line: ids are positions.
-    struct Line {
-        owner: f32,
-        newcomer: f32,
-    }
-
-    impl Line {
-        fn link_back(&mut self, slots: &[AtomicU64]) -> bool {
-            let key = (self.owner - self.newcomer).abs();
-            let mut list = List::default();
-            link_back(slots, self.newcomer as u32, key, self, &mut list)
-        }
-    }
-
-    impl Measure for Line {
-        fn owner_keys(&mut self, ids: &[u32], keys: &mut Vec<f32>) {
-            keys.clear();
-            keys.extend(ids.iter().map(|&id| (self.owner - id as f32).abs()));
-        }
-
-        fn newcomer_keys(&mut self, ids: &[u32], keys: &mut Vec<f32>) {
-            keys.clear();
-            keys.extend(ids.iter().map(|&id| (self.newcomer - id as f32).abs()));
-        }
-
-        fn any_nearer(&mut self, ids: &[u32], key: f32) -> bool {
-            ids.iter()
-                .any(|&id| (self.newcomer - id as f32).abs() < key)
-        }
-    }
+    use crate::graph::line::Line;
 
     /// The list of an owner at 100.
     fn list(links: &[(u32, bool)]) -> Vec<AtomicU64> {

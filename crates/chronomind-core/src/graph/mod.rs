@@ -10,6 +10,8 @@
 //! [`Graph::link`], which cannot fail.
 
 pub(crate) mod entry;
+#[cfg(test)]
+pub(crate) mod line;
 pub(crate) mod links;
 
 #[cfg(not(loom))]
