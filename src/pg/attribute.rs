@@ -95,6 +95,8 @@ impl AttributeType {
         match self {
             AttributeType::Float4 | AttributeType::Float8 => AttributeKind::Float,
             AttributeType::Text | AttributeType::Uuid | AttributeType::Enum => AttributeKind::Hash,
+            AttributeType::Date => AttributeKind::Date,
+            AttributeType::Timestamp | AttributeType::Timestamptz => AttributeKind::Timestamp,
             _ => AttributeKind::Int,
         }
     }

@@ -7,8 +7,12 @@
 /// How an attribute's values became keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttributeKind {
-    /// Integers, booleans, dates (days) and timestamps (microseconds), both since 2000-01-01.
+    /// Integers and booleans.
     Int,
+    /// Days since 2000-01-01 as integers; those of [`i32`] at the ends are the infinities.
+    Date,
+    /// Microseconds since 2000-01-01 as integers; those at the ends are the infinities.
+    Timestamp,
     /// `real` and `double precision`, in Postgres's order: every NaN above infinity.
     Float,
     /// A 64-bit hash of a type that is only ever compared for equality; ranges mean nothing.
