@@ -6,7 +6,7 @@
 use chronomind_core::distance::{Kernel, Metric, decode, normalise, scale};
 use chronomind_core::record::{Definition, Flags, PostingView};
 use chronomind_core::scan::Found;
-use chronomind_core::score::{Order, Row, rank as place};
+use chronomind_core::score::{Order, Row};
 
 use super::plan::Plan;
 use crate::error::Result;
@@ -37,17 +37,19 @@ pub fn rank(index: Relation, plan: &Plan) -> Result<Vec<Found>> {
             return Ok(());
         }
         let distance = distance(&reader, &ruler, &posting, &mut vector)?;
-        rows.push(Found {
+        let place = plan.ordering.rank(distance, &row);
+        let found = Found {
             tid: posting.tid().pack(),
             posting: id,
             node: posting.has_node().then(|| posting.node()),
             distance,
-            score: plan.ordering.score(distance, &row),
-        });
+            score: plan.ordering.score(place),
+        };
+        rows.push((place, found));
         Ok(())
     })?;
-    rows.sort_by_key(|row| (place(row.score), row.posting));
-    Ok(rows)
+    rows.sort_by_key(|(place, row)| (*place, row.posting));
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
 fn distance(

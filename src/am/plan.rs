@@ -1,7 +1,7 @@
 //! What a scan has to do, understood once, for memory and for pages alike.
 
 use chronomind_core::postings::Filter;
-use chronomind_core::score::{BlendOrder, Bounds, Nearest, Order as Score, Row};
+use chronomind_core::score::{Batch, BlendOrder, Bounds, Nearest, Order as Score};
 
 use super::query::ScoreQuery;
 use super::request::{Order, Request};
@@ -72,19 +72,27 @@ impl Score for Ordering {
         }
     }
 
-    fn score(&self, distance: Option<f64>, row: &Row) -> Option<f64> {
+    fn ranks(&self, rows: &Batch<'_>, ranks: &mut [u64]) {
         match self {
-            Ordering::Unordered => Some(0.0),
-            Ordering::Nearest(order) => order.score(distance, row),
-            Ordering::Blend(order) => order.score(distance, row),
+            Ordering::Unordered => ranks.fill(0),
+            Ordering::Nearest(order) => order.ranks(rows, ranks),
+            Ordering::Blend(order) => order.ranks(rows, ranks),
         }
     }
 
-    fn bound(&self, nearest: f64, zone: &Bounds) -> f64 {
+    fn bound(&self, nearest: f64, zone: &Bounds<'_>) -> u64 {
         match self {
-            Ordering::Unordered => 0.0,
+            Ordering::Unordered => 0,
             Ordering::Nearest(order) => order.bound(nearest, zone),
             Ordering::Blend(order) => order.bound(nearest, zone),
+        }
+    }
+
+    fn score(&self, rank: u64) -> Option<f64> {
+        match self {
+            Ordering::Unordered => None,
+            Ordering::Nearest(order) => order.score(rank),
+            Ordering::Blend(order) => order.score(rank),
         }
     }
 }

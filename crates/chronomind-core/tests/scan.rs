@@ -113,7 +113,7 @@ impl Memories<'_> {
         let scores = rows.map(|(keys, distance)| (Row { keys, nulls: 0 }, distance));
         let passing = scores.filter(|(row, _)| filter.matches_row(row));
         let mut scores: Vec<u64> = passing
-            .map(|(row, distance)| rank(order.score(*distance, &row)))
+            .map(|(row, distance)| order.rank(*distance, &row))
             .collect();
         scores.sort_unstable();
         scores

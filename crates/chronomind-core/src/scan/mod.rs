@@ -44,7 +44,7 @@ pub use near::{Fixed, Near};
 
 use crate::error::{Error, Interrupt, Result};
 use crate::postings::{BLOCK, Block, Filter, Postings, ZoneBounds, bits, split};
-use crate::score::{Order, Row, decode_float, rank};
+use crate::score::{Order, Row, rank, unrank};
 use ranked::{Ranked, Scored};
 use settled::Settled;
 use taken::Taken;
@@ -186,10 +186,10 @@ impl<O: Order> Scan<O> {
         self.statistics
     }
 
-    /// A number that no row which is still to be scored has a score below: together with the scores
+    /// A rank that no row which is still to be scored has a lower one than: together with the ranks
     /// given out, the proof that nothing better was missed. `None` when nothing is unseen.
-    pub fn bound<N: Near>(&mut self, postings: &Postings<'_>, near: &N) -> Option<f64> {
-        self.least_bound(postings, near, u64::MAX).map(decode_float)
+    pub fn bound<N: Near>(&mut self, postings: &Postings<'_>, near: &N) -> Option<u64> {
+        self.least_bound(postings, near, u64::MAX)
     }
 
     /// Memory of the search, in bytes. Grows with the rows that it has seen, not with the index.
@@ -226,7 +226,7 @@ impl<O: Order> Scan<O> {
             posting: row.posting,
             node: block.node(slot),
             distance: unrank(row.distance),
-            score: unrank(row.score),
+            score: self.question.order.score(row.score),
         })
     }
 
@@ -377,7 +377,7 @@ impl<O: Order> Scan<O> {
                 (None, None) => Some(f64::NAN),
                 (None, Some(node)) => {
                     bounds.hold(&row);
-                    let bound = rank(Some(order.bound(self.reach.nearest, &bounds.get())));
+                    let bound = order.bound(self.reach.nearest, &bounds.get());
                     if threshold.is_some_and(|threshold| bound > threshold) {
                         put_off += 1;
                         least = least.min(bound);
@@ -413,13 +413,8 @@ impl<O: Order> Scan<O> {
 
 fn scored<O: Order>(order: &O, posting: u32, distance: Option<f64>, row: &Row<'_>) -> Scored {
     Scored {
-        score: rank(order.score(distance, row)),
+        score: order.rank(distance, row),
         posting,
         distance: rank(distance),
     }
-}
-
-/// What [`rank`] was given, but for the sign of zero.
-fn unrank(rank: u64) -> Option<f64> {
-    (rank != u64::MAX).then(|| decode_float(rank))
 }

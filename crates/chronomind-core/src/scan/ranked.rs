@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 /// A scored row. Ordered by score, then by arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Scored {
-    /// [`rank`](crate::score::rank) of the score.
+    /// The rank by its score.
     pub(super) score: u64,
     pub(super) posting: u32,
     /// [`rank`](crate::score::rank) of the distance.

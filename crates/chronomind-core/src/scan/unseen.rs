@@ -14,7 +14,7 @@ use std::collections::binary_heap::PeekMut;
 
 use super::near::{Fixed, Near};
 use crate::postings::{BLOCK, Filter, Postings, Zone, ZoneBounds, bits};
-use crate::score::{Order, rank};
+use crate::score::Order;
 
 /// The cost of bounding the zones below one, in distances.
 const EXPANSION: u64 = 32;
@@ -81,7 +81,7 @@ pub(super) struct View<'a, 'r, O, N> {
 /// A zone with unseen rows. Ordered by bound; of equals the smaller zone first, then by arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    /// [`rank`] of a bound of the unseen rows.
+    /// No unseen row has a lower rank.
     bound: u64,
     level: u32,
     index: u32,
@@ -304,5 +304,5 @@ fn bound_of<O: Order, N: Near>(
     let fixed = view.near.fixed();
     bounds.null_distance |= fixed == Some(Fixed::Null);
     bounds.nan_distance |= fixed == Some(Fixed::NaN);
-    Some(rank(Some(order.bound(view.reach.nearest, &bounds))))
+    Some(order.bound(view.reach.nearest, &bounds))
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::blend::{is_default, recency};
-use super::{Blend, Bounds, Order, Row, Terms, decode_float, decode_int};
+use super::{Batch, Blend, Bounds, Order, decode_float, decode_int, encode_float, unrank};
 
 /// Unit of the attribute that holds the creation time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,26 +58,6 @@ pub struct BlendOrder {
 }
 
 impl BlendOrder {
-    /// The terms of a row.
-    pub fn terms(&self, distance: Option<f64>, row: &Row) -> Terms {
-        let created_at = match self.roles.created_at {
-            Some(at) => row
-                .int(at.attribute)
-                .map(|value| at.unit.microseconds(value)),
-            None => Some(i64::MAX),
-        };
-        self.blend.terms(
-            distance,
-            created_at,
-            self.roles
-                .importance
-                .and_then(|attribute| row.float(attribute)),
-            self.roles
-                .decay_rate
-                .and_then(|attribute| row.float(attribute)),
-        )
-    }
-
     /// The least rate that a row of the zone can have, not NaN.
     fn least_rate(&self, zone: &Bounds) -> f64 {
         let base = self.blend.base_rate;
@@ -140,20 +120,40 @@ impl Order for BlendOrder {
         .fold(0, |mask, attribute| mask | 1 << attribute)
     }
 
-    fn score(&self, distance: Option<f64>, row: &Row) -> Option<f64> {
-        let terms = self.terms(distance, row);
-        Some(
-            self.blend
-                .sum(terms.distance?, terms.recency?, terms.importance),
-        )
+    fn ranks(&self, rows: &Batch<'_>, ranks: &mut [u64]) {
+        for (i, rank) in ranks.iter_mut().enumerate() {
+            let bit = |mask: u64| mask >> i & 1 != 0;
+            let float = |attribute: Option<usize>| {
+                let attribute = attribute.filter(|&attribute| !bit(rows.nulls[attribute]))?;
+                Some(decode_float(rows.column(attribute)[i]))
+            };
+            let created_at = match self.roles.created_at {
+                Some(at) if bit(rows.nulls[at.attribute]) => None,
+                Some(at) => Some(
+                    at.unit
+                        .microseconds(decode_int(rows.column(at.attribute)[i])),
+                ),
+                None => Some(i64::MAX),
+            };
+            *rank = super::rank(self.blend.score_of(
+                (!bit(rows.null_distances)).then(|| rows.distances[i]),
+                created_at,
+                float(self.roles.importance),
+                float(self.roles.decay_rate),
+            ));
+        }
     }
 
-    fn bound(&self, nearest: f64, zone: &Bounds) -> f64 {
+    fn score(&self, rank: u64) -> Option<f64> {
+        unrank(rank)
+    }
+
+    fn bound(&self, nearest: f64, zone: &Bounds<'_>) -> u64 {
         let age = match self.roles.created_at {
             Some(at) => match zone.keys(at.attribute) {
                 Some((_, newest)) => self.blend.age(at.unit.microseconds(decode_int(newest))),
                 // Every creation time is NULL, and so is every score.
-                None => return f64::NAN,
+                None => return super::rank(None),
             },
             None => 0.0,
         };
@@ -164,18 +164,18 @@ impl Order for BlendOrder {
             .sum(nearest, recency, self.greatest_importance(zone));
         // Opposite infinities: rows beside the corner can have any score. A distance of NaN needs
         // no care: it makes the score NaN, or it has no weight and is not in the bound either.
-        if bound.is_nan() {
+        encode_float(if bound.is_nan() {
             f64::NEG_INFINITY
         } else {
             bound
-        }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::score::{encode_float, encode_int, rank};
+    use crate::score::{Row, encode_int, rank};
     use proptest::prelude::*;
 
     const HOURS: i64 = 3_600_000_000;
@@ -285,19 +285,19 @@ mod tests {
             null_distance: true,
             nan_distance: true,
         };
-        rank(Some(order.bound(nearest, &bounds)))
+        order.bound(nearest, &bounds)
     }
 
     fn score(order: &BlendOrder, distance: Option<f64>, row: &Attributes) -> u64 {
         let keys = encode(row);
         let nulls = (0..3).fold(0, |mask, i| mask | (keys[i].is_none() as u32) << i);
-        rank(order.score(
+        order.rank(
             distance,
             &Row {
                 keys: &keys.map(Option::unwrap_or_default),
                 nulls,
             },
-        ))
+        )
     }
 
     proptest! {

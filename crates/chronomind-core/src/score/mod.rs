@@ -1,10 +1,13 @@
 //! What a search orders its rows by.
 //!
 //! A score is any function of a row's distance to the query and of its attributes. The search
-//! needs it in two forms: at a point, to rank a row that it has seen, and over a box, to know the
-//! least score that rows it has *not* seen can have. [`Order`] is that pair of forms; the whole
-//! exactness of the search rests on one law between them: the bound never exceeds the score of a
+//! needs it in two forms: at points, to rank rows that it has seen, and over a box, to know the
+//! first rank that rows it has *not* seen can have. [`Order`] is that pair of forms; the whole
+//! exactness of the search rests on one law between them: the bound never exceeds the rank of a
 //! row inside the box.
+//!
+//! What is compared is not scores but *ranks*: integers whose order is the order of the rows. So
+//! the direction, and where NULL and NaN belong, are known in one place only.
 
 mod blend;
 mod blend_order;
@@ -70,22 +73,70 @@ impl Bounds<'_> {
     }
 }
 
-/// A score, lower is better.
+/// The greatest number of rows in a [`Batch`].
+pub const LANES: usize = 64;
+
+/// Some rows, in columns: [`LANES`] at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// The distance of each row. It is NaN where a vector has none; what stands for a NULL is
+    /// without meaning.
+    pub distances: &'a [f64],
+    /// Bit `i` is set when the distance of row `i` is NULL, for it has no vector.
+    pub null_distances: u64,
+    /// The key of attribute `a` of row `i` is at `a * stride + i`; what stands for a NULL is without
+    /// meaning.
+    pub keys: &'a [u64],
+    /// Keys from one attribute to the next, at least as many as there are rows.
+    pub stride: usize,
+    /// For each attribute, bit `i` is set when it is NULL in row `i`.
+    pub nulls: &'a [u64],
+}
+
+impl Batch<'_> {
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.distances.len()
+    }
+
+    /// The keys of an attribute.
+    pub fn column(&self, attribute: usize) -> &[u64] {
+        &self.keys[attribute * self.stride..][..self.rows()]
+    }
+}
+
+/// An order of rows by their score, as ranks: a row with a lower rank comes first.
 pub trait Order {
     /// The attributes it looks at, a bit each. Rows and boxes may hold anything in the others.
     fn attributes(&self) -> u32;
 
-    /// The score of a row, `None` for SQL's NULL. The distance is `None` where the row has no
-    /// vector and NaN where the vector has no distance.
-    fn score(&self, distance: Option<f64>, row: &Row) -> Option<f64>;
+    /// Writes the rank of each row.
+    fn ranks(&self, rows: &Batch<'_>, ranks: &mut [u64]);
 
-    /// A number that no score of certain rows lies below: of those whose attributes are inside the
-    /// box and whose distance is at least `nearest`, NaN or NULL (the latter two only where the
-    /// box says that such rows may be there). NaN says that none of them has a score that is a
-    /// number.
-    ///
-    /// Never falls when `nearest` grows or the box shrinks.
-    fn bound(&self, nearest: f64, zone: &Bounds) -> f64;
+    /// A rank that none of certain rows has a lower one than: of those whose attributes are inside
+    /// the box and whose distance is at least `nearest`, NaN or NULL (the latter two only where the
+    /// box says that such rows may be there).
+    fn bound(&self, nearest: f64, zone: &Bounds<'_>) -> u64;
+
+    /// The score that has a rank, but for the sign of zero; `None` for NULL.
+    fn score(&self, rank: u64) -> Option<f64>;
+
+    /// The rank of one row. The distance is `None` where the row has no vector and NaN where the
+    /// vector has no distance.
+    fn rank(&self, distance: Option<f64>, row: &Row<'_>) -> u64 {
+        let nulls: [u64; 32] =
+            std::array::from_fn(|attribute| u64::from(row.nulls >> attribute & 1));
+        let batch = Batch {
+            distances: &[distance.unwrap_or_default()],
+            null_distances: u64::from(distance.is_none()),
+            keys: row.keys,
+            stride: 1,
+            nulls: &nulls,
+        };
+        let mut rank = [0];
+        self.ranks(&batch, &mut rank);
+        rank[0]
+    }
 }
 
 /// Plain similarity: the distance itself.
@@ -97,18 +148,32 @@ impl Order for Nearest {
         0
     }
 
-    fn score(&self, distance: Option<f64>, _row: &Row) -> Option<f64> {
-        distance
+    fn ranks(&self, rows: &Batch<'_>, ranks: &mut [u64]) {
+        for (row, (rank, &distance)) in ranks.iter_mut().zip(rows.distances).enumerate() {
+            *rank = match rows.null_distances >> row & 1 {
+                0 => encode_float(distance),
+                _ => u64::MAX,
+            };
+        }
     }
 
-    fn bound(&self, nearest: f64, _zone: &Bounds) -> f64 {
-        nearest
+    fn bound(&self, nearest: f64, _zone: &Bounds<'_>) -> u64 {
+        encode_float(nearest)
+    }
+
+    fn score(&self, rank: u64) -> Option<f64> {
+        unrank(rank)
     }
 }
 
 /// The place of a score in Postgres's ascending order, as an integer: numbers, then NaN, then NULL.
 pub fn rank(score: Option<f64>) -> u64 {
     score.map_or(u64::MAX, encode_float)
+}
+
+/// What [`rank`] was given, but for the sign of zero.
+pub fn unrank(rank: u64) -> Option<f64> {
+    (rank != u64::MAX).then(|| decode_float(rank))
 }
 
 #[cfg(test)]

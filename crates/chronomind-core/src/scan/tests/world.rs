@@ -7,7 +7,8 @@ use crate::arena::HeapRegion;
 use crate::postings::{Filter, Place, Postings};
 use crate::scan::{Fixed, Found, Near, Scan};
 use crate::score::{
-    Blend, BlendOrder, Bounds, CreatedAt, Nearest, Order, Roles, Row, TimeUnit, decode_int, rank,
+    Batch, Blend, BlendOrder, Bounds, CreatedAt, Nearest, Order, Roles, Row, TimeUnit, decode_int,
+    rank, unrank,
 };
 
 pub(super) const HOUR: i64 = 3_600_000_000;
@@ -156,20 +157,31 @@ impl Order for Labelled {
         1 << 3
     }
 
-    fn score(&self, distance: Option<f64>, row: &Row) -> Option<f64> {
-        Some(distance.unwrap_or(0.2) - row.int(3)? as f64)
+    fn ranks(&self, rows: &Batch<'_>, ranks: &mut [u64]) {
+        for (i, place) in ranks.iter_mut().enumerate() {
+            let distance = match rows.null_distances >> i & 1 {
+                0 => rows.distances[i],
+                _ => 0.2,
+            };
+            let label = (rows.nulls[3] >> i & 1 == 0).then(|| decode_int(rows.column(3)[i]));
+            *place = rank(label.map(|label| distance - label as f64));
+        }
     }
 
-    fn bound(&self, nearest: f64, zone: &Bounds) -> f64 {
+    fn bound(&self, nearest: f64, zone: &Bounds<'_>) -> u64 {
         let Some((_, most)) = zone.keys(3) else {
-            return f64::NAN;
+            return u64::MAX;
         };
         let nearest = if zone.null_distance {
             nearest.min(0.2)
         } else {
             nearest
         };
-        nearest - decode_int(most) as f64
+        rank(Some(nearest - decode_int(most) as f64))
+    }
+
+    fn score(&self, rank: u64) -> Option<f64> {
+        unrank(rank)
     }
 }
 
@@ -189,20 +201,24 @@ impl Order for AnyOrder {
         }
     }
 
-    fn score(&self, distance: Option<f64>, row: &Row) -> Option<f64> {
+    fn ranks(&self, rows: &Batch<'_>, ranks: &mut [u64]) {
         match self {
-            AnyOrder::Nearest => Nearest.score(distance, row),
-            AnyOrder::Blend(order) => order.score(distance, row),
-            AnyOrder::Labelled => Labelled.score(distance, row),
+            AnyOrder::Nearest => Nearest.ranks(rows, ranks),
+            AnyOrder::Blend(order) => order.ranks(rows, ranks),
+            AnyOrder::Labelled => Labelled.ranks(rows, ranks),
         }
     }
 
-    fn bound(&self, nearest: f64, zone: &Bounds) -> f64 {
+    fn bound(&self, nearest: f64, zone: &Bounds<'_>) -> u64 {
         match self {
             AnyOrder::Nearest => Nearest.bound(nearest, zone),
             AnyOrder::Blend(order) => order.bound(nearest, zone),
             AnyOrder::Labelled => Labelled.bound(nearest, zone),
         }
+    }
+
+    fn score(&self, rank: u64) -> Option<f64> {
+        unrank(rank)
     }
 }
 
@@ -240,7 +256,7 @@ pub(super) fn linear(
                 (Some(_), Some(fixed)) => fixed.distance(),
                 (distance, _) => distance,
             };
-            (model.id, model.row(|row| rank(order.score(distance, &row))))
+            (model.id, model.row(|row| order.rank(distance, &row)))
         })
         .collect()
 }
