@@ -1,11 +1,12 @@
 //! One pass over an index's pages into memory.
 //!
 //! No distance is computed for nodes whose lists are on the pages. What was appended after the
-//! lists were written, and whatever a crash left without a list, is linked as an insert would.
+//! lists were written, and whatever a crash left without a list, is linked as an insert would. Then
+//! every node is given a place in the graph's spanning tree, should lists of different ages disagree.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use chronomind_core::graph::Inserter;
+use chronomind_core::graph::{Graph, Inserter};
 use chronomind_core::index::Index;
 use chronomind_core::postings::Place;
 use chronomind_core::record::{Flags, PostingView};
@@ -122,7 +123,8 @@ fn fill(relation: Relation, key: &Key, claim: &Claim) -> std::result::Result<(),
         .filter(|&id| !graph.finish_restore(id))
         .collect();
     unlinked.extend(linked..snapshot.nodes);
-    Ok(link(&index, &unlinked)?)
+    link(&index, &unlinked)?;
+    Ok(reconnect(graph)?)
 }
 
 fn publish(
@@ -181,4 +183,15 @@ fn link(index: &Index<'static>, nodes: &[u32]) -> Result<()> {
         }
     };
     threads::run(settings::build_threads(), work, || ())
+}
+
+/// Mends what pages of different ages have torn.
+fn reconnect(graph: &Graph<'_>) -> Result<()> {
+    let mut inserter = Inserter::default();
+    loop {
+        match graph.reconnect(&mut inserter, &mut interrupt::is_pending) {
+            Err(chronomind_core::Error::Stopped) => interrupt::check(),
+            result => return Ok(result.map(drop)?),
+        }
+    }
 }

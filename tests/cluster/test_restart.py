@@ -1,5 +1,6 @@
 """Memory is a cache: after a stop of whatever kind, the index is what the pages and the WAL say."""
 
+import itertools
 import time
 
 import psycopg
@@ -78,24 +79,20 @@ def test_a_transaction_that_was_open_leaves_no_row(items, how):
 
 def test_crashes_under_a_load_of_inserts_lose_no_committed_row(items):
     committed = []
+    ids = itertools.count(1_000_000)
 
-    def insert(worker):
-        def step(connection, number):
-            id = len(committed) * 10 + 100_000 * (worker + 1) + number
-            connection.execute("INSERT INTO items VALUES (%s, some_vector(%s), 1)", [id, id])
-            committed.append(id)
+    def insert(connection, _):
+        id = next(ids)
+        connection.execute("INSERT INTO items VALUES (%s, some_vector(%s), 1)", [id, id])
+        committed.append(id)
 
-        return step
-
-    for round in range(3):
-        workers = [insert(10 * round + worker) for worker in range(3)]
-        with Load(items, *workers, server_may_go=True):
+    for _ in range(3):
+        with Load(items, insert, insert, insert, server_may_go=True):
             time.sleep(1.5)
             items.crash()
         items.start()
         with connect(items) as connection:
-            ids = assert_whole(connection)
-            assert ids.issuperset(committed)
+            assert assert_whole(connection).issuperset(committed)
     assert len(committed) > 50
 
 

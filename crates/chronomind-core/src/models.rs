@@ -8,7 +8,7 @@ use loom::thread;
 use crate::epoch::{Epochs, Participant};
 use crate::graph::entry::{self, Entry};
 use crate::graph::line::Line;
-use crate::graph::links::{self, id_of, is_pruned, word_of};
+use crate::graph::links::{self, PRUNED, SPANNING, id_of, is_pruned, is_spanning, word_of};
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 
 fn slots<const N: usize>(words: [u64; N]) -> Arc<[AtomicU64; N]> {
@@ -17,7 +17,8 @@ fn slots<const N: usize>(words: [u64; N]) -> Arc<[AtomicU64; N]> {
 
 /// The word of a link in the list of an owner at 10.
 fn link(id: u32, pruned: bool) -> u64 {
-    word_of(id, pruned, (10.0 - id as f32).abs())
+    let marks = if pruned { PRUNED } else { 0 };
+    word_of(id, marks, (10.0 - id as f32).abs())
 }
 
 fn ids(slots: &[AtomicU64]) -> Vec<u32> {
@@ -36,7 +37,7 @@ fn a_reader_that_sees_a_link_sees_the_node() {
             let (list, vector) = (list.clone(), vector.clone());
             thread::spawn(move || {
                 vector.store(42, Ordering::Relaxed);
-                links::add(&*list, 7, false, 1.0);
+                links::add(&*list, 7, 0, 1.0);
             })
         };
         for slot in list.iter() {
@@ -63,8 +64,8 @@ fn filling_and_linking_back_lose_and_double_nothing() {
                 assert!(line.link_back(&*list));
             })
         };
-        links::add(&*list, 12, false, 1.0);
-        links::add(&*list, 11, false, 1.0);
+        links::add(&*list, 12, 0, 1.0);
+        links::add(&*list, 11, 0, 1.0);
         back.join().unwrap();
         let mut held = ids(&*list);
         held.sort_unstable();
@@ -79,7 +80,7 @@ fn two_newcomers_to_a_full_list_each_find_their_place() {
 
 #[test]
 fn measuring_what_pages_do_not_keep_undoes_nothing() {
-    two_newcomers([30, 40].map(|id| word_of(id, true, f32::NAN)));
+    two_newcomers([30, 40].map(|id| word_of(id, PRUNED, f32::NAN)));
 }
 
 fn two_newcomers(words: [u64; 2]) {
@@ -107,6 +108,38 @@ fn two_newcomers(words: [u64; 2]) {
         let mut held = ids(&*list);
         held.sort_unstable();
         assert_eq!(held, [8, 11]);
+    });
+}
+
+#[test]
+fn a_link_of_the_tree_outlives_newcomers() {
+    loom::model(|| {
+        // 12 is marked while 11 wants the slot of the least needed, and 8 hangs under the owner.
+        let list = slots([link(12, true), link(40, true)]);
+        let child = {
+            let list = list.clone();
+            thread::spawn(move || {
+                let mut line = Line {
+                    owner: 10.0,
+                    newcomer: 8.0,
+                };
+                assert!(line.adopt(&*list, 2));
+            })
+        };
+        let mut line = Line {
+            owner: 10.0,
+            newcomer: 11.0,
+        };
+        line.link_back(&*list);
+        assert!(links::hold(&*list, 12, 2.0, &mut links::List::default()));
+        child.join().unwrap();
+        let words = list.iter().map(|slot| slot.load(Ordering::Relaxed));
+        let mut tree: Vec<_> = words
+            .filter(|&word| is_spanning(word))
+            .filter_map(id_of)
+            .collect();
+        tree.sort_unstable();
+        assert_eq!(tree, [8, 12]);
     });
 }
 

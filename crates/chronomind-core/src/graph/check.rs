@@ -18,8 +18,6 @@ pub struct Report {
     pub unlinked: u32,
     /// Links on layer 0.
     pub links: u64,
-    /// Live nodes that layer 0 does not reach from the entry point.
-    pub unreachable: u32,
     /// Highest layer in use.
     pub top_layer: u32,
 }
@@ -32,6 +30,7 @@ impl Graph<'_> {
     pub fn check(&self, interrupt: &mut Interrupt<'_>) -> Result<Report> {
         let len = self.len();
         let mut report = Report::default();
+        let mut live = Vec::new();
         for id in 0..len {
             if id.is_multiple_of(4096) && interrupt() {
                 return Err(Error::Stopped);
@@ -39,7 +38,7 @@ impl Graph<'_> {
             match self.state(id) {
                 State::Free | State::Filling => continue,
                 State::Stored | State::Linking => report.unlinked += 1,
-                State::Live => report.live += 1,
+                State::Live => live.push(id),
             }
             let layer = self.node(id).layer();
             if layer != self.config.layer_of(id) {
@@ -56,9 +55,14 @@ impl Graph<'_> {
                 }
             }
         }
-        report.unreachable = report
-            .live
-            .saturating_sub(self.count_reachable(len, interrupt)?);
+        report.live = live.len() as u32;
+        let reached = self.reached(len, interrupt)?;
+        if let Some(id) = live.into_iter().find(|&id| !reached.contains(id)) {
+            return Err(Error::Inconsistent {
+                what: "the spanning tree does not hold a node",
+                id,
+            });
+        }
         Ok(report)
     }
 
@@ -92,33 +96,5 @@ impl Graph<'_> {
             seen.push((other, slot));
         }
         Ok(seen.len() as u64)
-    }
-
-    fn count_reachable(&self, len: u32, interrupt: &mut Interrupt<'_>) -> Result<u32> {
-        let Some(entry) = self.entry() else {
-            return Ok(0);
-        };
-        let mut met = vec![false; len as usize];
-        let mut stack = vec![entry.id];
-        let mut count = 0;
-        while let Some(id) = stack.pop() {
-            // A node stored after `len` was read is none of this check's business.
-            let Some(seen) = met.get_mut(id as usize) else {
-                continue;
-            };
-            if std::mem::replace(seen, true) {
-                continue;
-            }
-            count += u32::from(self.state(id) == State::Live);
-            if count.is_multiple_of(4096) && interrupt() {
-                return Err(Error::Stopped);
-            }
-            let list = self.list(id, 0);
-            stack.extend(
-                list.iter()
-                    .filter_map(|slot| id_of(slot.load(Ordering::Acquire))),
-            );
-        }
-        Ok(count)
     }
 }

@@ -5,7 +5,8 @@
 //!
 //! | bits | what |
 //! |---|---|
-//! | 0..31 | id + 1 |
+//! | 0..30 | id + 1 |
+//! | 30 | [`SPANNING`]: the link is one of the tree that holds the graph together, and is never replaced |
 //! | 31 | [`PRUNED`]: the heuristic (Malkov and Yashunin 2016, algorithm 4) would drop the neighbour and it is kept only because there is room |
 //! | 32..64 | the key of the distance between the two nodes, a float; NaN while unknown |
 //!
@@ -17,28 +18,48 @@
 //! Empty slots are taken from the front and never become empty again. Two writers that want to add
 //! the same id therefore meet at the same first empty slot, and the loser sees the winner's id:
 //! no list ever holds an id twice.
+//!
+//! # The spanning tree
+//!
+//! The heuristic alone loses nodes: a newcomer at the edge of a dense group may be refused by every
+//! list it links back to, and a list that had the only link to a node may give its slot away. So each
+//! node but the first has a *parent* that was linked before it, and the two links between them are
+//! never replaced. Whatever else happens to the lists, every node can be reached from every other.
 
 use crate::primitive::{AtomicU64, Ordering};
 
 /// Marks a neighbour that the heuristic would drop.
 pub const PRUNED: u32 = 1 << 31;
+/// Marks a link of the spanning tree.
+pub const SPANNING: u32 = 1 << 30;
+/// Ids that a word has room for.
+pub const MAX_IDS: u32 = SPANNING - 1;
 
 /// The id in a slot word, if it is taken.
 #[inline(always)]
 pub fn id_of(word: u64) -> Option<u32> {
-    (word as u32 & !PRUNED).checked_sub(1)
+    (word as u32 & !(PRUNED | SPANNING)).checked_sub(1)
 }
 
-/// The word for a neighbour.
+/// The word for a neighbour with any of the marks.
 #[inline(always)]
-pub fn word_of(id: u32, pruned: bool, key: f32) -> u64 {
-    let link = (id + 1) | if pruned { PRUNED } else { 0 };
-    u64::from(key.to_bits()) << 32 | u64::from(link)
+pub fn word_of(id: u32, marks: u32, key: f32) -> u64 {
+    u64::from(key.to_bits()) << 32 | u64::from((id + 1) | marks)
+}
+
+/// The marks in a slot word.
+pub fn marks_of(word: u64) -> u32 {
+    word as u32 & (PRUNED | SPANNING)
 }
 
 /// Whether the neighbour in a slot word is kept only because there is room.
 pub fn is_pruned(word: u64) -> bool {
     word as u32 & PRUNED != 0
+}
+
+/// Whether the link in a slot word is one of the spanning tree.
+pub fn is_spanning(word: u64) -> bool {
+    word as u32 & SPANNING != 0
 }
 
 fn key_of(word: u64) -> f32 {
@@ -54,7 +75,7 @@ pub(crate) enum Added {
 }
 
 /// Puts a neighbour into the first empty slot.
-pub(crate) fn add(slots: &[AtomicU64], id: u32, pruned: bool, key: f32) -> Added {
+pub(crate) fn add(slots: &[AtomicU64], id: u32, marks: u32, key: f32) -> Added {
     for slot in slots {
         // Acquire: pairs with the Release below, for the callers that go on to follow the id.
         let mut word = slot.load(Ordering::Acquire);
@@ -63,7 +84,7 @@ pub(crate) fn add(slots: &[AtomicU64], id: u32, pruned: bool, key: f32) -> Added
             // (its vector, its own links) was written before and must be seen by then.
             match slot.compare_exchange(
                 0,
-                word_of(id, pruned, key),
+                word_of(id, marks, key),
                 Ordering::Release,
                 Ordering::Acquire,
             ) {
@@ -102,7 +123,7 @@ pub(crate) fn link_back(
     list: &mut List,
 ) -> bool {
     loop {
-        match add(slots, id, false, key) {
+        match add(slots, id, 0, key) {
             Added::Yes | Added::AlreadyThere => return true,
             Added::Full => {}
         }
@@ -113,15 +134,66 @@ pub(crate) fn link_back(
         let Some((victim, diverse)) = list.judge(key, measure) else {
             return false;
         };
-        if !list.replace(slots, victim, word_of(id, !diverse, key)) {
+        if list.enter(slots, victim, id, key, diverse, 0) {
+            return true;
+        }
+    }
+}
+
+/// Links a child into its parent's list for good, in the place of whatever is least needed. Fails
+/// only when the list holds `most` links of the tree.
+pub(crate) fn adopt(
+    slots: &[AtomicU64],
+    id: u32,
+    key: f32,
+    most: usize,
+    measure: &mut impl Measure,
+    list: &mut List,
+) -> bool {
+    loop {
+        list.read(slots);
+        if list.words.iter().filter(|&&word| is_spanning(word)).count() >= most {
+            return false;
+        }
+        match add(slots, id, SPANNING, key) {
+            Added::Yes => return true,
+            Added::AlreadyThere => return hold(slots, id, key, list),
+            Added::Full => {}
+        }
+        list.read(slots);
+        if !list.learn(slots, measure) {
             continue;
         }
-        // The mark is advice to later judges; if a slot has changed, it is another's advice.
-        for index in 0..list.selected.len() {
-            let at = list.selected[index];
-            list.replace(slots, at, list.words[at] | u64::from(PRUNED));
+        let judged = list.judge(key, measure);
+        let Some((victim, diverse)) = judged.or_else(|| Some((list.least_needed()?, false))) else {
+            return false;
+        };
+        if list.enter(slots, victim, id, key, diverse, SPANNING) {
+            return true;
         }
-        return true;
+    }
+}
+
+/// Makes sure that a list holds a link of the tree, replacing the one that is least needed. Fails
+/// only when every link there is one of the tree.
+pub(crate) fn hold(slots: &[AtomicU64], id: u32, key: f32, list: &mut List) -> bool {
+    loop {
+        if add(slots, id, SPANNING, key) == Added::Yes {
+            return true;
+        }
+        list.read(slots);
+        let there = list.words.iter().position(|&word| id_of(word) == Some(id));
+        let (at, word) = match there {
+            Some(at) if is_spanning(list.words[at]) => return true,
+            Some(at) => (at, list.words[at] | u64::from(SPANNING)),
+            None => match list.least_needed() {
+                Some(at) => (at, word_of(id, SPANNING, key)),
+                None => return false,
+            },
+        };
+        if list.replace(slots, at, word) {
+            return true;
+        }
     }
 }
 
@@ -178,12 +250,8 @@ impl List {
         measure.owner_keys(&self.ids, &mut self.keys);
         (0..self.ids.len()).all(|index| {
             let at = self.selected[index];
-            let pruned = is_pruned(self.words[at]);
-            self.replace(
-                slots,
-                at,
-                word_of(self.ids[index], pruned, self.keys[index]),
-            )
+            let marks = marks_of(self.words[at]);
+            self.replace(slots, at, word_of(self.ids[index], marks, self.keys[index]))
         })
     }
 
@@ -191,19 +259,51 @@ impl List {
         slots.max_by(|&a, &b| key_of(self.words[a]).total_cmp(&key_of(self.words[b])))
     }
 
+    /// The slot that a list is better without than any other: the farthest pruned one, else the
+    /// farthest. None when all links are of the tree.
+    fn least_needed(&self) -> Option<usize> {
+        let of = |pruned| self.replaceable(pruned);
+        self.farthest(of(true)).or_else(|| self.farthest(of(false)))
+    }
+
+    /// The slots that may be given away, of the neighbours that are pruned or not.
+    fn replaceable(&self, pruned: bool) -> impl Iterator<Item = usize> {
+        (0..self.words.len())
+            .filter(move |&at| is_pruned(self.words[at]) == pruned && !is_spanning(self.words[at]))
+    }
+
+    /// Gives a slot to a newcomer and marks the selected ones, which it stands in front of. False
+    /// when the slot has changed since it was read.
+    fn enter(
+        &mut self,
+        slots: &[AtomicU64],
+        victim: usize,
+        id: u32,
+        key: f32,
+        diverse: bool,
+        marks: u32,
+    ) -> bool {
+        let marks = if diverse { marks } else { marks | PRUNED };
+        if !self.replace(slots, victim, word_of(id, marks, key)) {
+            return false;
+        }
+        // The mark is advice to later judges; if a slot has changed, it is another's advice.
+        for index in 0..self.selected.len() {
+            let at = self.selected[index];
+            self.replace(slots, at, self.words[at] | u64::from(PRUNED));
+        }
+        true
+    }
+
     /// Which slot goes to a newcomer and whether that one is diverse, or None when it stays out.
     /// Leaves the other slots that the newcomer stands in front of selected.
     fn judge(&mut self, key: f32, measure: &mut impl Measure) -> Option<(usize, bool)> {
-        let words = &self.words;
-        let of = |pruned| {
-            let slots = 0..words.len();
-            slots.filter(move |&at| is_pruned(words[at]) == pruned)
-        };
-        let pruned = self.farthest(of(true));
-        let kept = self.farthest(of(false));
+        let pruned = self.farthest(self.replaceable(true));
+        let kept = self.farthest(self.replaceable(false));
         let beyond = |at: &usize| key_of(self.words[*at]) > key;
         let (pruned_beyond, kept_beyond) = (pruned.filter(beyond), kept.filter(beyond));
         if pruned.is_none() && kept_beyond.is_none() {
+            self.selected.clear();
             return None;
         }
 
@@ -219,7 +319,8 @@ impl List {
         let words = &self.words;
         self.selected
             .retain(|&at| keys.next().is_some_and(|&key| key < key_of(words[at])));
-        let overshadowed = self.farthest(self.selected.iter().copied());
+        let replaceable = |at: &usize| !is_spanning(self.words[*at]);
+        let overshadowed = self.farthest(self.selected.iter().copied().filter(replaceable));
         // Of two equally far ones the last is taken: the one that was pruned before.
         let victim = self
             .farthest(overshadowed.into_iter().chain(pruned))
@@ -234,9 +335,13 @@ mod tests {
     use super::*;
     use crate::graph::line::Line;
 
+    fn mark(pruned: bool) -> u32 {
+        if pruned { PRUNED } else { 0 }
+    }
+
     /// The list of an owner at 100.
     fn list(links: &[(u32, bool)]) -> Vec<AtomicU64> {
-        let word = |&(id, pruned)| word_of(id, pruned, (100.0 - id as f32).abs());
+        let word = |&(id, pruned)| word_of(id, mark(pruned), (100.0 - id as f32).abs());
         links.iter().map(word).map(AtomicU64::new).collect()
     }
 
@@ -251,11 +356,11 @@ mod tests {
     #[test]
     fn empty_slots_fill_from_the_front_and_refuse_doubles() {
         let slots: [_; 3] = std::array::from_fn(|_| AtomicU64::new(0));
-        assert_eq!(add(&slots, 7, false, 0.5), Added::Yes);
-        assert_eq!(add(&slots, 7, true, 0.5), Added::AlreadyThere);
-        assert_eq!(add(&slots, 8, true, -0.5), Added::Yes);
-        assert_eq!(add(&slots, 9, false, 0.5), Added::Yes);
-        assert_eq!(add(&slots, 10, false, 0.5), Added::Full);
+        assert_eq!(add(&slots, 7, 0, 0.5), Added::Yes);
+        assert_eq!(add(&slots, 7, PRUNED, 0.5), Added::AlreadyThere);
+        assert_eq!(add(&slots, 8, PRUNED, -0.5), Added::Yes);
+        assert_eq!(add(&slots, 9, 0, 0.5), Added::Yes);
+        assert_eq!(add(&slots, 10, 0, 0.5), Added::Full);
         assert_eq!(links(&slots), [(7, false), (8, true), (9, false)]);
         assert_eq!(key_of(slots[1].load(Ordering::Relaxed)), -0.5);
     }
@@ -290,11 +395,99 @@ mod tests {
     #[test]
     fn distances_that_pages_do_not_keep_are_measured_once() {
         let slots = [(110, false), (120, false), (50, false)]
-            .map(|(id, pruned)| AtomicU64::new(word_of(id, pruned, f32::NAN)));
+            .map(|(id, pruned)| AtomicU64::new(word_of(id, mark(pruned), f32::NAN)));
         let (owner, newcomer) = (100.0, 105.0);
         assert!(Line { owner, newcomer }.link_back(&slots));
         assert_eq!(links(&slots), [(110, true), (105, false), (50, false)]);
         let keys = slots.map(|slot| key_of(slot.load(Ordering::Relaxed)));
         assert_eq!(keys, [10.0, 5.0, 50.0]);
+    }
+
+    fn hold_in(slots: &[AtomicU64], id: u32) -> bool {
+        hold(slots, id, 100.0 - id as f32, &mut List::default())
+    }
+
+    fn tree(slots: &[AtomicU64]) -> Vec<u32> {
+        let words = slots.iter().map(|slot| slot.load(Ordering::Relaxed));
+        words
+            .filter(|&word| is_spanning(word))
+            .filter_map(id_of)
+            .collect()
+    }
+
+    #[test]
+    fn a_parent_takes_whom_it_would_refuse_until_it_has_enough() {
+        let (owner, most) = (100.0, 2);
+        let slots = list(&[(99, false), (101, false), (98, true)]);
+        assert!(
+            !Line {
+                owner,
+                newcomer: 150.0
+            }
+            .link_back(&slots)
+        );
+        assert!(
+            Line {
+                owner,
+                newcomer: 150.0
+            }
+            .adopt(&slots, most)
+        );
+        assert_eq!(links(&slots), [(99, false), (101, false), (150, true)]);
+        assert!(
+            Line {
+                owner,
+                newcomer: 160.0
+            }
+            .adopt(&slots, most)
+        );
+        assert!(
+            !Line {
+                owner,
+                newcomer: 170.0
+            }
+            .adopt(&slots, most)
+        );
+        assert_eq!(tree(&slots), [160, 150]);
+    }
+
+    #[test]
+    fn links_of_the_tree_are_never_replaced() {
+        let slots = list(&[(120, false), (130, true)]);
+        assert!(hold_in(&slots, 130));
+        let owner = 100.0;
+        assert!(
+            Line {
+                owner,
+                newcomer: 105.0
+            }
+            .link_back(&slots)
+        );
+        assert_eq!(links(&slots), [(105, false), (130, true)]);
+        assert!(hold_in(&slots, 7));
+        assert_eq!(tree(&slots), [7, 130]);
+        assert!(
+            !Line {
+                owner,
+                newcomer: 101.0
+            }
+            .link_back(&slots)
+        );
+        assert!(!hold_in(&slots, 8));
+    }
+
+    #[test]
+    fn a_link_that_is_there_becomes_one_of_the_tree_once() {
+        let slots = list(&[(120, true), (130, false)]);
+        assert!(hold_in(&slots, 120) && hold_in(&slots, 120));
+        assert!(
+            Line {
+                owner: 100.0,
+                newcomer: 130.0
+            }
+            .adopt(&slots, 2)
+        );
+        assert_eq!(links(&slots), [(120, true), (130, false)]);
+        assert_eq!(tree(&slots), [120, 130]);
     }
 }

@@ -27,6 +27,8 @@ mod neighbours;
 #[cfg(not(loom))]
 mod node;
 #[cfg(not(loom))]
+mod reach;
+#[cfg(not(loom))]
 mod search;
 #[cfg(not(loom))]
 mod view;

@@ -5,7 +5,7 @@ use super::links;
 use super::node::{Node, NodeShape, State, upper_slots};
 use crate::arena::{RecordShape, Records, RecordsHeader, Region};
 use crate::distance::{self, Element, Kernel, Metric};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 
 /// Layers above this one are never used: with m = 2 they would hold a node in 2^30.
@@ -129,7 +129,7 @@ impl<'r> Graph<'r> {
     /// # Errors
     /// When the region is full; the graph is as before.
     pub fn reserve(&self, id: u32) -> Result<u32> {
-        self.nodes.reserve(id)?;
+        self.reserve_record(id)?;
         let layers = self.config.layer_of(id);
         if layers == 0 {
             return Ok(0);
@@ -201,6 +201,9 @@ impl<'r> Graph<'r> {
     /// # Errors
     /// When the region is full; the graph is as before.
     pub fn reserve_record(&self, id: u32) -> Result<()> {
+        if id >= links::MAX_IDS {
+            return Err(Error::TooManyRecords);
+        }
         self.nodes.reserve(id)
     }
 
@@ -221,7 +224,7 @@ impl<'r> Graph<'r> {
                 && other != id
                 && (layer == 0 || self.config.layer_of(other) >= layer)
             {
-                links::add(list, other, links::is_pruned(word), f32::NAN);
+                links::add(list, other, links::marks_of(word), f32::NAN);
             }
         }
     }
