@@ -240,3 +240,22 @@ CREATE FUNCTION chrono_search(
 
 COMMENT ON FUNCTION chrono_search IS
     'the k rows of a table with the best chrono_score, best first, with every term of it';
+
+-- What a query's scans did --------------------------------------------------------------------------
+
+-- Runs the query: as volatile and as unsafe in parallel as the query may be.
+CREATE FUNCTION chrono_explain(query text)
+RETURNS TABLE (
+    index regclass,
+    rows_near bigint,
+    rows_in_zones bigint,
+    zones_visited bigint,
+    zones bigint,
+    rows_given bigint,
+    last_score double precision,
+    bound double precision
+)
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'chrono_explain_wrapper';
+
+COMMENT ON FUNCTION chrono_explain IS
+    'runs a SELECT and tells of each scan of a chrono index how many rows it looked at, and the bound of all that it did not: no row that is better than the last was missed';

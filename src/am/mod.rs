@@ -10,6 +10,7 @@ pub mod options;
 mod pages_scan;
 mod plan;
 pub mod query;
+pub mod recording;
 pub mod request;
 pub mod row;
 pub mod scan;

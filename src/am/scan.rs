@@ -5,12 +5,16 @@
 //! the pages.
 
 use chronomind_core::graph::{Graph, GraphNear};
+use chronomind_core::postings::BLOCK;
 use chronomind_core::primitive::AtomicU32;
 use chronomind_core::record::Tid;
 use chronomind_core::scan::{Fixed, Found, Near, Scan as Search, Step};
+use chronomind_core::score::Order as _;
+use pgrx::pg_sys::Oid;
 
 use super::pages_scan;
 use super::plan::{Ordering, Plan};
+use super::recording::{self, Record};
 use super::request::Request;
 use crate::error::Result;
 use crate::pg::interrupt;
@@ -23,6 +27,8 @@ use crate::{guc, shmem};
 pub struct Scan {
     source: Source,
     last: Option<Found>,
+    /// The score of the last row of all, also when there are no more.
+    last_score: Option<f64>,
 }
 
 #[derive(Default)]
@@ -31,25 +37,42 @@ enum Source {
     #[default]
     Nothing,
     Memory(Box<InMemory>),
-    /// Ranked already.
-    Pages(std::vec::IntoIter<Found>),
+    Pages(OnPages),
 }
 
 struct InMemory {
+    index: Oid,
     memory: Memory,
     search: Search<Ordering>,
     stream: Stream,
 }
 
+struct OnPages {
+    index: Oid,
+    /// Ranked already.
+    rows: std::vec::IntoIter<Found>,
+    ranked: u64,
+}
+
 impl Scan {
     /// Begins anew.
     pub fn restart(&mut self, index: Relation, request: Request) -> Result<()> {
+        self.finish();
         self.last = None;
-        self.source = Source::Nothing;
+        self.last_score = None;
         let plan = Plan::new(request)?;
         self.source = match recovery::open(index)? {
-            Opened::Memory(memory) => Source::Memory(Box::new(InMemory::new(memory, plan))),
-            Opened::Pages => Source::Pages(pages_scan::rank(index, &plan)?.into_iter()),
+            Opened::Memory(memory) => {
+                Source::Memory(Box::new(InMemory::new(index.oid(), memory, plan)))
+            }
+            Opened::Pages => {
+                let rows = pages_scan::rank(index, &plan)?;
+                Source::Pages(OnPages {
+                    index: index.oid(),
+                    ranked: rows.len() as u64,
+                    rows: rows.into_iter(),
+                })
+            }
         };
         Ok(())
     }
@@ -59,8 +82,11 @@ impl Scan {
         self.last = match &mut self.source {
             Source::Nothing => None,
             Source::Memory(memory) => memory.next()?,
-            Source::Pages(rows) => rows.next(),
+            Source::Pages(pages) => pages.rows.next(),
         };
+        if let Some(found) = self.last {
+            self.last_score = found.score;
+        }
         Ok(self.last.map(|found| Tid::unpack(found.tid)))
     }
 
@@ -71,17 +97,38 @@ impl Scan {
 
     /// Lets go of all that the scan holds.
     pub fn finish(&mut self) {
-        self.source = Source::Nothing;
+        let last_score = self.last_score;
+        match std::mem::take(&mut self.source) {
+            Source::Nothing => {}
+            Source::Memory(mut memory) => recording::add(|| memory.record(last_score)),
+            Source::Pages(pages) => recording::add(|| Some(pages.record(last_score))),
+        }
+    }
+}
+
+impl OnPages {
+    fn record(&self, last_score: Option<f64>) -> Record {
+        Record {
+            index: self.index,
+            near_rows: 0,
+            zone_rows: self.ranked,
+            zones_visited: 0,
+            zones: 0,
+            given: self.ranked - self.rows.len() as u64,
+            last_score,
+            bound: None,
+        }
     }
 }
 
 impl InMemory {
-    fn new(memory: Memory, plan: Plan) -> InMemory {
+    fn new(index: Oid, memory: Memory, plan: Plan) -> InMemory {
         let graph = *memory.index.graph();
         let attributes = memory.index.postings().attributes();
         let stream = Stream::new(graph, plan.vector.as_deref());
         let search = Search::new(plan.ordering, plan.filter, attributes, plan.wanted);
         InMemory {
+            index,
             memory,
             search,
             stream,
@@ -103,6 +150,25 @@ impl InMemory {
                 Step::Done => return Ok(None),
             }
         }
+    }
+
+    fn record(&mut self, last_score: Option<f64>) -> Option<Record> {
+        let epochs = shmem::epochs().ok()?;
+        let _pin = shmem::pin(epochs);
+        let postings = self.memory.index.postings();
+        let statistics = self.search.statistics();
+        let bound = self.search.bound(postings, &self.stream);
+        let (rows, _) = postings.counts();
+        Some(Record {
+            index: self.index,
+            near_rows: statistics.near_rows,
+            zone_rows: statistics.zone_rows,
+            zones_visited: statistics.blocks,
+            zones: rows.div_ceil(BLOCK as u64),
+            given: statistics.given,
+            last_score,
+            bound: bound.and_then(|bound| self.search.order().score(bound)),
+        })
     }
 }
 

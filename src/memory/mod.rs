@@ -1,6 +1,7 @@
 //! The memory layer: SQL functions over tables that have a chrono index.
 
 mod doors;
+mod explain;
 pub mod roles;
 pub mod score;
 pub mod search;

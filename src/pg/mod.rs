@@ -14,6 +14,7 @@ pub mod progress;
 pub mod relation;
 pub mod settings;
 pub mod startup;
+pub mod statement;
 pub mod table;
 pub mod threads;
 pub mod wait;

@@ -55,6 +55,12 @@ impl Relation {
         self.0
     }
 
+    /// Its OID.
+    pub fn oid(self) -> pg_sys::Oid {
+        // SAFETY: the relation is open.
+        unsafe { (*self.0).rd_id }
+    }
+
     /// Its name, for messages.
     pub fn name(self) -> String {
         // SAFETY: an open relation has its catalog row, whose name ends in a zero.

@@ -181,6 +181,11 @@ impl<O: Order> Scan<O> {
         Step::Working
     }
 
+    /// What rows are ranked by.
+    pub fn order(&self) -> &O {
+        &self.question.order
+    }
+
     /// What the search has done so far.
     pub fn statistics(&self) -> Statistics {
         self.statistics
