@@ -16,7 +16,7 @@ mod key;
 
 pub use blend::{Blend, Terms};
 pub use blend_order::{BlendOrder, CreatedAt, Roles, TimeUnit};
-pub use expr::{Binary, Expr, Unary, Variadic};
+pub use expr::{Binary, Expr, ParseError, Unary, Variadic};
 pub use key::{AttributeKind, decode_float, decode_int, encode_float, encode_int};
 
 /// The attributes of one row.

@@ -13,7 +13,12 @@
 //! (1 - distance) * $1 + exp(-(($2 - created_at) / 3600000000) / $3) * $4
 //! ```
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
+mod parse;
 mod print;
+
+pub use parse::ParseError;
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

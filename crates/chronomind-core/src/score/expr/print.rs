@@ -21,7 +21,7 @@ pub(super) enum Level {
 
 impl Level {
     /// The next tighter level.
-    fn tighter(self) -> Level {
+    pub(super) fn tighter(self) -> Level {
         match self {
             Level::Or => Level::And,
             Level::And => Level::Not,
