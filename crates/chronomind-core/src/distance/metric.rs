@@ -38,6 +38,15 @@ impl Metric {
         }
     }
 
+    /// The least distance that there can be, and the greatest.
+    pub fn range(self) -> (f64, f64) {
+        match self {
+            Metric::L2 | Metric::L1 => (0.0, f64::INFINITY),
+            Metric::InnerProduct => (f64::NEG_INFINITY, f64::INFINITY),
+            Metric::Cosine => (0.0, 2.0),
+        }
+    }
+
     /// The distance that pgvector's operator returns for a key.
     pub fn distance(self, key: f32) -> f64 {
         let key = f64::from(key);

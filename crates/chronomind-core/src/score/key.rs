@@ -5,7 +5,7 @@
 //! compares plain integers. NULL has no key: it is a bit in the row's null mask.
 
 /// How an attribute's values became keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AttributeKind {
     /// Integers and booleans.
     Int,

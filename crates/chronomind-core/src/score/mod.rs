@@ -13,11 +13,15 @@ mod blend;
 mod blend_order;
 mod expr;
 mod key;
+mod program;
+mod ranking;
 
 pub use blend::{Blend, Terms};
 pub use blend_order::{BlendOrder, CreatedAt, Roles, TimeUnit};
 pub use expr::{Binary, Expr, ParseError, Unary, Variadic};
 pub use key::{AttributeKind, decode_float, decode_int, encode_float, encode_int};
+pub use program::{CompileError, Interval, Program};
+pub use ranking::Ranking;
 
 /// The attributes of one row.
 #[derive(Debug, Clone, Copy)]

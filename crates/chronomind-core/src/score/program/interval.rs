@@ -1,0 +1,465 @@
+//! What the values of an expression can be over a box of rows: interval arithmetic (Moore, Kearfott
+//! and Cloud, Introduction to Interval Analysis, 2009), with NaN and NULL beside the numbers.
+//!
+//! The law: whatever values the arguments have inside their intervals, the value of the operation,
+//! rounded as it is, lies inside its interval. Operations that are rounded correctly are monotone as
+//! they stand; the results of library functions are widened by more than their error.
+
+use super::super::expr::{Binary, Unary, Variadic};
+use super::super::{AttributeKind, Bounds, encode_float};
+use super::lanes::power;
+use super::{Operation, number};
+
+/// A set of values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// The least number. Above `high` when no value is a number.
+    pub low: f64,
+    /// The greatest number.
+    pub high: f64,
+    /// Some value may be NaN.
+    pub nan: bool,
+    /// Some value may be NULL.
+    pub null: bool,
+}
+
+/// No value at all.
+const NOTHING: Interval = Interval {
+    low: f64::INFINITY,
+    high: f64::NEG_INFINITY,
+    nan: false,
+    null: false,
+};
+/// Every number.
+const NUMBERS: Interval = Interval {
+    low: f64::NEG_INFINITY,
+    high: f64::INFINITY,
+    ..NOTHING
+};
+
+/// What a condition can be.
+struct Truth {
+    holds: bool,
+    fails: bool,
+    null: bool,
+}
+
+impl Interval {
+    fn point(value: f64) -> Interval {
+        if value.is_nan() {
+            return Interval {
+                nan: true,
+                ..NOTHING
+            };
+        }
+        Interval {
+            low: value,
+            high: value,
+            ..NOTHING
+        }
+    }
+
+    /// The numbers between two, NaN standing for no bound.
+    fn between(low: f64, high: f64) -> Interval {
+        Interval {
+            low: if low.is_nan() { f64::NEG_INFINITY } else { low },
+            high: if high.is_nan() { f64::INFINITY } else { high },
+            ..NOTHING
+        }
+    }
+
+    /// The numbers spanned by some, NaN aside.
+    fn span(numbers: impl IntoIterator<Item = f64>) -> Interval {
+        let numbers = numbers.into_iter();
+        numbers.fold(NOTHING, |span, number| Interval {
+            low: span.low.min(number),
+            high: span.high.max(number),
+            ..NOTHING
+        })
+    }
+
+    /// True when some value may be a number.
+    pub fn has_numbers(&self) -> bool {
+        self.low <= self.high
+    }
+
+    fn contains(&self, number: f64) -> bool {
+        self.low <= number && number <= self.high
+    }
+
+    fn has_infinity(&self) -> bool {
+        self.has_numbers() && (self.low == f64::NEG_INFINITY || self.high == f64::INFINITY)
+    }
+
+    /// The numbers alone.
+    fn numbers(&self) -> Interval {
+        Interval {
+            nan: false,
+            null: false,
+            ..*self
+        }
+    }
+
+    fn or_nan(self, nan: bool) -> Interval {
+        Interval {
+            nan: self.nan || nan,
+            ..self
+        }
+    }
+
+    fn or_null(self, null: bool) -> Interval {
+        Interval {
+            null: self.null || null,
+            ..self
+        }
+    }
+
+    /// The values of both.
+    fn or(self, other: Interval) -> Interval {
+        Interval {
+            low: self.low.min(other.low),
+            high: self.high.max(other.high),
+            nan: self.nan || other.nan,
+            null: self.null || other.null,
+        }
+    }
+
+    fn or_if(self, condition: bool, other: Interval) -> Interval {
+        if condition { self.or(other) } else { self }
+    }
+
+    fn truth(&self) -> Truth {
+        Truth {
+            holds: self.nan || self.has_numbers() && (self.low, self.high) != (0.0, 0.0),
+            fails: self.contains(0.0),
+            null: self.null,
+        }
+    }
+
+    /// True when some value may be true: neither 0 nor NULL.
+    pub fn may_be_true(&self) -> bool {
+        self.truth().holds
+    }
+
+    /// The interval of an operation, from those of the operations before it.
+    pub(super) fn compute(
+        operation: &Operation,
+        before: &[Interval],
+        distance: &Interval,
+        zone: &Bounds<'_>,
+    ) -> Interval {
+        match *operation {
+            Operation::Constant(bits) => Interval::point(f64::from_bits(bits)),
+            Operation::Null => NOTHING.or_null(true),
+            Operation::Distance => *distance,
+            Operation::Attribute(attribute, kind) => {
+                let values = zone
+                    .keys(attribute)
+                    .map_or(NOTHING, |(low, high)| of_keys(kind, low, high));
+                values.or_null(zone.has_null(attribute))
+            }
+            Operation::HasKey(attribute, key) => {
+                let keys = zone.keys(attribute);
+                truth(Truth {
+                    holds: keys.is_some_and(|(low, high)| (low..=high).contains(&key)),
+                    fails: keys.is_some_and(|keys| keys != (key, key)),
+                    null: zone.has_null(attribute),
+                })
+            }
+            Operation::Unary(function, x) => unary(function, &before[x]),
+            Operation::Binary(function, x, y) => binary(function, &before[x], &before[y]),
+            Operation::Variadic(function, x, y) => variadic(function, &before[x], &before[y]),
+            Operation::Select(condition, x, y) => {
+                let condition = before[condition].truth();
+                NOTHING
+                    .or_if(condition.holds, before[x])
+                    .or_if(condition.fails || condition.null, before[y])
+            }
+        }
+    }
+}
+
+/// The values of keys.
+fn of_keys(kind: AttributeKind, low: u64, high: u64) -> Interval {
+    let (low, high) = (number(kind, low), number(kind, high));
+    if low.is_nan() {
+        Interval::point(low)
+    } else {
+        // A NaN at the upper end hides the greatest number.
+        Interval::between(low, high).or_nan(high.is_nan())
+    }
+}
+
+fn truth(truth: Truth) -> Interval {
+    NOTHING
+        .or_if(truth.holds, Interval::point(1.0))
+        .or_if(truth.fails, Interval::point(0.0))
+        .or_null(truth.null)
+}
+
+/// Numbers that library functions have computed, widened by eight units in the last place or more:
+/// the functions used here are documented to be wrong by two at most.
+fn widened(low: f64, high: f64) -> Interval {
+    const ERROR: f64 = 8.0 * f64::EPSILON;
+    // Twice down or up where the numbers are too small for the product.
+    let down = |x: f64| (x - x.abs() * ERROR).next_down().next_down();
+    let up = |x: f64| (x + x.abs() * ERROR).next_up().next_up();
+    Interval {
+        low: if low == f64::INFINITY {
+            down(f64::MAX)
+        } else {
+            down(low)
+        },
+        high: if high == f64::NEG_INFINITY {
+            up(f64::MIN)
+        } else {
+            up(high)
+        },
+        ..NOTHING
+    }
+}
+
+fn unary(function: Unary, x: &Interval) -> Interval {
+    if function == Unary::IsNull {
+        return truth(Truth {
+            holds: x.null,
+            fails: x.nan || x.has_numbers(),
+            null: false,
+        });
+    }
+    if function == Unary::Not {
+        let Truth { holds, fails, null } = x.truth();
+        return truth(Truth {
+            holds: fails,
+            fails: holds,
+            null,
+        });
+    }
+    let numbers = if x.has_numbers() {
+        of_numbers(function, x.low, x.high)
+    } else {
+        NOTHING
+    };
+    numbers.or_nan(x.nan).or_null(x.null)
+}
+
+fn of_numbers(function: Unary, low: f64, high: f64) -> Interval {
+    let monotone = |function: fn(f64) -> f64| Interval {
+        low: function(low),
+        high: function(high),
+        ..NOTHING
+    };
+    // Negative numbers have no value, and there may be none but those.
+    let of_positive = |function: fn(f64) -> f64| {
+        let values = if high < 0.0 {
+            NOTHING
+        } else {
+            widened(function(low.max(0.0)), function(high))
+        };
+        values.or_nan(low < 0.0)
+    };
+    match function {
+        Unary::Negate => Interval {
+            low: -high,
+            high: -low,
+            ..NOTHING
+        },
+        Unary::Abs if low >= 0.0 => monotone(f64::abs),
+        Unary::Abs if high <= 0.0 => of_numbers(Unary::Negate, low, high),
+        Unary::Abs => Interval::between(0.0, high.max(-low)),
+        Unary::Exp => {
+            let widened = widened(low.exp(), high.exp());
+            Interval {
+                low: widened.low.max(0.0),
+                ..widened
+            }
+        }
+        Unary::Ln => of_positive(f64::ln),
+        Unary::Log10 => of_positive(f64::log10),
+        Unary::Sqrt => of_positive(f64::sqrt),
+        Unary::Floor => monotone(f64::floor),
+        Unary::Ceil => monotone(f64::ceil),
+        Unary::Round => monotone(f64::round_ties_even),
+        Unary::Trunc => monotone(f64::trunc),
+        Unary::Float4 => monotone(|x| f64::from(x as f32)),
+        Unary::Not | Unary::IsNull => NUMBERS,
+    }
+}
+
+fn binary(function: Binary, x: &Interval, y: &Interval) -> Interval {
+    let arithmetic: fn(&Interval, &Interval) -> Interval = match function {
+        Binary::Add => add,
+        Binary::Subtract => subtract,
+        Binary::Multiply => multiply,
+        Binary::Divide => divide,
+        Binary::Power => return raise(x, y).or_null(x.null || y.null),
+        Binary::And | Binary::Or => return connect(function, &x.truth(), &y.truth()),
+        _ => return compare(function, x, y),
+    };
+    let numbers = if x.has_numbers() && y.has_numbers() {
+        arithmetic(x, y)
+    } else {
+        NOTHING
+    };
+    numbers.or_nan(x.nan || y.nan).or_null(x.null || y.null)
+}
+
+fn add(x: &Interval, y: &Interval) -> Interval {
+    let opposite =
+        |x: &Interval, y: &Interval| x.high == f64::INFINITY && y.low == f64::NEG_INFINITY;
+    Interval::between(x.low + y.low, x.high + y.high).or_nan(opposite(x, y) || opposite(y, x))
+}
+
+fn subtract(x: &Interval, y: &Interval) -> Interval {
+    add(x, &of_numbers(Unary::Negate, y.low, y.high))
+}
+
+/// A product grows or falls with each factor, so that its extremes are at the corners. A corner of 0
+/// and infinity has no number, and no other is missed: beside it are 0 and whatever the next corner
+/// along the infinite side has.
+fn multiply(x: &Interval, y: &Interval) -> Interval {
+    let zero_infinity = |x: &Interval, y: &Interval| x.contains(0.0) && y.has_infinity();
+    let corners = [
+        x.low * y.low,
+        x.low * y.high,
+        x.high * y.low,
+        x.high * y.high,
+    ];
+    let nan = zero_infinity(x, y) || zero_infinity(y, x);
+    Interval::span(corners)
+        .or_if(nan, Interval::point(0.0))
+        .or_nan(nan)
+}
+
+fn divide(x: &Interval, y: &Interval) -> Interval {
+    let infinities = x.has_infinity() && y.has_infinity();
+    if y.contains(0.0) {
+        return NUMBERS.or_nan(infinities || x.contains(0.0));
+    }
+    let corners = [
+        x.low / y.low,
+        x.low / y.high,
+        x.high / y.low,
+        x.high / y.high,
+    ];
+    Interval::span(corners).or_nan(infinities)
+}
+
+/// Powers. NaN to the power of 0 is 1, and so is 1 to the power of NaN.
+fn raise(x: &Interval, y: &Interval) -> Interval {
+    let numbers = if x.has_numbers() && y.has_numbers() {
+        raise_numbers(x, y)
+    } else {
+        NOTHING
+    };
+    let one = x.nan && y.contains(0.0) || y.nan && x.contains(1.0);
+    numbers
+        .or_if(one, Interval::point(1.0))
+        .or_nan(x.nan || y.nan)
+}
+
+fn raise_numbers(x: &Interval, y: &Interval) -> Interval {
+    let corners = |x: &Interval| {
+        let corners = Interval::span([
+            power(x.low, y.low),
+            power(x.low, y.high),
+            power(x.high, y.low),
+            power(x.high, y.high),
+        ]);
+        widened(corners.low, corners.high)
+    };
+    // From 0 up a power grows or falls with the base and with the exponent.
+    if x.low >= 0.0 {
+        let powers = corners(x);
+        return Interval {
+            low: powers.low.max(0.0),
+            ..powers
+        };
+    }
+    let whole = y.low == y.high && y.low.fract() == 0.0;
+    let even = whole && y.low % 2.0 == 0.0;
+    if even {
+        raise_numbers(&of_numbers(Unary::Abs, x.low, x.high), y)
+    } else if whole && y.low > 0.0 {
+        corners(x)
+    } else {
+        NUMBERS.or_nan(!whole)
+    }
+}
+
+fn compare(function: Binary, x: &Interval, y: &Interval) -> Interval {
+    let null = x.null || y.null;
+    let (Some((x_low, x_high)), Some((y_low, y_high))) = (keys(x), keys(y)) else {
+        return NOTHING.or_null(null);
+    };
+    let less = (x_low < y_high, x_high >= y_low);
+    let greater = (y_low < x_high, y_high >= x_low);
+    let equal = (
+        x_low <= y_high && y_low <= x_high,
+        (x_low, y_low) != (x_high, y_high) || x_low != y_low,
+    );
+    let (holds, fails) = match function {
+        Binary::Less => less,
+        Binary::GreaterEqual => (less.1, less.0),
+        Binary::Greater => greater,
+        Binary::LessEqual => (greater.1, greater.0),
+        Binary::NotEqual => (equal.1, equal.0),
+        _ => equal,
+    };
+    truth(Truth { holds, fails, null })
+}
+
+/// The values as keys, whose order is Postgres's: NaN is the greatest.
+fn keys(x: &Interval) -> Option<(u64, u64)> {
+    let nan = encode_float(f64::NAN);
+    match (x.has_numbers(), x.nan) {
+        (true, false) => Some((encode_float(x.low), encode_float(x.high))),
+        (true, true) => Some((encode_float(x.low), nan)),
+        (false, true) => Some((nan, nan)),
+        (false, false) => None,
+    }
+}
+
+fn connect(function: Binary, x: &Truth, y: &Truth) -> Interval {
+    truth(match function {
+        Binary::And => Truth {
+            holds: x.holds && y.holds,
+            fails: x.fails || y.fails,
+            null: x.null && (y.holds || y.null) || y.null && (x.holds || x.null),
+        },
+        _ => Truth {
+            holds: x.holds || y.holds,
+            fails: x.fails && y.fails,
+            null: x.null && (y.fails || y.null) || y.null && (x.fails || x.null),
+        },
+    })
+}
+
+fn variadic(function: Variadic, x: &Interval, y: &Interval) -> Interval {
+    let mut both = NOTHING;
+    match function {
+        Variadic::Coalesce => {
+            return Interval { null: false, ..*x }.or_if(x.null, *y);
+        }
+        Variadic::Least => {
+            // A number is less than NaN.
+            if x.has_numbers() && y.has_numbers() {
+                both = Interval::between(x.low.min(y.low), x.high.min(y.high));
+            }
+            both = both
+                .or_if(y.nan, x.numbers())
+                .or_if(x.nan, y.numbers())
+                .or_nan(x.nan && y.nan);
+        }
+        Variadic::Greatest => {
+            if x.has_numbers() && y.has_numbers() {
+                both = Interval::between(x.low.max(y.low), x.high.max(y.high));
+            }
+            both = both.or_nan(x.nan || y.nan);
+        }
+    }
+    let alone = |x: &Interval| Interval { null: false, ..*x };
+    both.or_if(y.null, alone(x))
+        .or_if(x.null, alone(y))
+        .or_null(x.null && y.null)
+}

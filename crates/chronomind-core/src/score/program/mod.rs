@@ -1,0 +1,174 @@
+//! Score expressions, compiled.
+//!
+//! A program is a list of operations in the order of their evaluation, each of which writes a
+//! register of its own and reads registers before it. It is made when everything but the rows is
+//! known: parameters are filled in, what is constant is folded, equal subexpressions are shared, and
+//! columns are ordinals.
+//!
+//! One list is evaluated in two ways: over rows (`lanes`), where a register is a column of up to 64
+//! numbers so that an operation is a loop without branches, and over a box of rows (`interval`),
+//! where a register is the range of what those numbers can be.
+
+mod compile;
+mod interval;
+mod lanes;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::fmt::{Debug, Formatter};
+
+use super::expr::{Binary, Unary, Variadic};
+use super::{AttributeKind, Batch, Bounds, decode_float, decode_int};
+pub use compile::CompileError;
+pub use interval::Interval;
+use lanes::Column;
+
+/// A compiled expression.
+#[derive(Debug, Clone)]
+pub struct Program {
+    operations: Vec<Operation>,
+    /// The register that holds the result.
+    result: usize,
+    attributes: u32,
+    /// Least and greatest distance of the metric.
+    distances: (f64, f64),
+    columns: Scratch<Column>,
+    intervals: Scratch<Interval>,
+}
+
+/// What writes a register. Numbers refer to registers, which are those of earlier operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Operation {
+    /// The bits of a number.
+    Constant(u64),
+    Null,
+    Distance,
+    Attribute(usize, AttributeKind),
+    /// Whether a hashed attribute has a key.
+    HasKey(usize, u64),
+    Unary(Unary, usize),
+    Binary(Binary, usize, usize),
+    Variadic(Variadic, usize, usize),
+    /// The second where the first is true, else the third.
+    Select(usize, usize, usize),
+}
+
+impl Operation {
+    /// The registers it reads.
+    fn operands(&mut self) -> impl Iterator<Item = &mut usize> {
+        use Operation::*;
+        let operands = match self {
+            Constant(_) | Null | Distance | Attribute(..) | HasKey(..) => [None, None, None],
+            Unary(_, x) => [Some(x), None, None],
+            Binary(_, x, y) | Variadic(_, x, y) => [Some(x), Some(y), None],
+            Select(x, y, z) => [Some(x), Some(y), Some(z)],
+        };
+        operands.into_iter().flatten()
+    }
+}
+
+impl Program {
+    /// The attributes it looks at, a bit each.
+    pub fn attributes(&self) -> u32 {
+        self.attributes
+    }
+
+    /// The rows for which a condition is true, a bit each.
+    pub fn holds(&self, rows: &Batch<'_>) -> u64 {
+        self.evaluate(rows, |column| column.truth(rows.rows()))
+    }
+
+    /// False when the condition is true for no row of a box: one whose attributes are inside and
+    /// whose distance is at least `nearest`, NaN or NULL (the latter two only where the box says so).
+    pub fn may_hold(&self, nearest: f64, zone: &Bounds<'_>) -> bool {
+        self.range(nearest, zone).may_be_true()
+    }
+
+    /// Evaluates it for some rows and hands the values on.
+    pub(super) fn evaluate<T>(&self, rows: &Batch<'_>, then: impl FnOnce(&Column) -> T) -> T {
+        self.columns.with(|columns| {
+            if columns.is_empty() {
+                columns.extend(self.operations.iter().map(Column::new));
+            }
+            for (register, operation) in self.operations.iter().enumerate() {
+                let (before, rest) = columns.split_at_mut(register);
+                rest[0].compute(operation, before, rows);
+            }
+            then(&columns[self.result])
+        })
+    }
+
+    /// What the values can be over a box, as [`may_hold`](Program::may_hold) describes it.
+    pub fn range(&self, nearest: f64, zone: &Bounds<'_>) -> Interval {
+        let (least, most) = self.distances;
+        let distance = Interval {
+            low: nearest.max(least),
+            high: most,
+            nan: zone.nan_distance,
+            null: zone.null_distance,
+        };
+        self.intervals.with(|intervals| {
+            intervals.clear();
+            for operation in &self.operations {
+                let interval = Interval::compute(operation, intervals, &distance, zone);
+                intervals.push(interval);
+            }
+            intervals[self.result]
+        })
+    }
+}
+
+/// The number of a key that is not the hash of something.
+fn number(kind: AttributeKind, key: u64) -> f64 {
+    match kind {
+        AttributeKind::Int => decode_int(key) as f64,
+        AttributeKind::Date => match decode_int(key) {
+            ..=DATE_BEGIN => f64::NEG_INFINITY,
+            DATE_END.. => f64::INFINITY,
+            days => days as f64,
+        },
+        AttributeKind::Timestamp => match decode_int(key) {
+            i64::MIN => f64::NEG_INFINITY,
+            i64::MAX => f64::INFINITY,
+            microseconds => microseconds as f64,
+        },
+        AttributeKind::Float => decode_float(key),
+        AttributeKind::Hash => 0.0,
+    }
+}
+
+/// `-infinity` and `infinity` as dates.
+const DATE_BEGIN: i64 = i32::MIN as i64;
+const DATE_END: i64 = i32::MAX as i64;
+
+/// Memory that is kept from one evaluation to the next.
+struct Scratch<T>(Cell<Vec<T>>);
+
+impl<T> Scratch<T> {
+    fn with<R>(&self, then: impl FnOnce(&mut Vec<T>) -> R) -> R {
+        let mut memory = self.0.take();
+        let result = then(&mut memory);
+        self.0.set(memory);
+        result
+    }
+}
+
+impl<T> Default for Scratch<T> {
+    fn default() -> Scratch<T> {
+        Scratch(Cell::default())
+    }
+}
+
+impl<T> Debug for Scratch<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scratch")
+    }
+}
+
+impl<T> Clone for Scratch<T> {
+    /// Memory of its own.
+    fn clone(&self) -> Scratch<T> {
+        Scratch::default()
+    }
+}

@@ -1,0 +1,67 @@
+//! The order of rows by any score expression, as SQL's `ORDER BY` would have it.
+
+use super::{Batch, Bounds, Order, Program, decode_float, encode_float};
+
+/// Rows in order of a program's value. NaN is above every number; NULL comes first or last.
+#[derive(Debug, Clone)]
+pub struct Ranking {
+    /// The score.
+    pub program: Program,
+    /// Greater scores come first.
+    pub descending: bool,
+    /// NULL comes before every other score, else after them.
+    pub nulls_first: bool,
+}
+
+impl Ranking {
+    /// The rank of NULL. No other score has it: the keys of floats leave both ends free.
+    fn null(&self) -> u64 {
+        if self.nulls_first { 0 } else { u64::MAX }
+    }
+
+    /// The rank of a number or of NaN, or back.
+    fn turned(&self, key: u64) -> u64 {
+        if self.descending { !key } else { key }
+    }
+}
+
+impl Order for Ranking {
+    fn attributes(&self) -> u32 {
+        self.program.attributes()
+    }
+
+    fn ranks(&self, rows: &Batch<'_>, ranks: &mut [u64]) {
+        let turn = self.turned(0);
+        self.program.evaluate(rows, |column| {
+            for (rank, &value) in ranks.iter_mut().zip(&column.values) {
+                *rank = encode_float(value) ^ turn;
+            }
+            for row in crate::postings::bits(column.nulls) {
+                if let Some(rank) = ranks.get_mut(row) {
+                    *rank = self.null();
+                }
+            }
+        });
+    }
+
+    fn bound(&self, nearest: f64, zone: &Bounds<'_>) -> u64 {
+        let range = self.program.range(nearest, zone);
+        let first = if self.descending {
+            range.high
+        } else {
+            range.low
+        };
+        let numbers = range
+            .has_numbers()
+            .then(|| self.turned(encode_float(first)));
+        let nan = range.nan.then(|| self.turned(encode_float(f64::NAN)));
+        let null = range.null.then(|| self.null());
+        let ranks = [numbers, nan, null].into_iter().flatten();
+        // Without any value there is no row.
+        ranks.min().unwrap_or(u64::MAX)
+    }
+
+    fn score(&self, rank: u64) -> Option<f64> {
+        (rank != self.null()).then(|| decode_float(self.turned(rank)))
+    }
+}
