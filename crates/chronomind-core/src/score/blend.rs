@@ -9,6 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{BlendExpr, Expr};
+
 /// Microseconds in an hour.
 const HOUR: f64 = 3.6e9;
 
@@ -73,6 +75,26 @@ impl Blend {
         Some(self.sum(terms.distance?, terms.recency?, terms.importance))
     }
 
+    /// The blend as an expression. Without a creation time no row ages, without an importance every
+    /// row has 1, and without a decay rate every row has the base rate.
+    pub fn expr(
+        &self,
+        created_at: Option<Expr>,
+        importance: Option<Expr>,
+        decay_rate: Option<Expr>,
+    ) -> Expr {
+        Expr::Blend(Box::new(BlendExpr {
+            distance: Expr::Distance,
+            created_at: created_at.unwrap_or(Expr::Constant(f64::INFINITY)),
+            importance: importance.unwrap_or(Expr::Constant(1.0)),
+            decay_rate: decay_rate.unwrap_or(Expr::Null),
+            recency_weight: self.recency_weight.into(),
+            importance_weight: self.importance_weight.into(),
+            as_of: microseconds(self.as_of).into(),
+            base_rate: self.base_rate.into(),
+        }))
+    }
+
     /// Every operation in here is monotone, rounding included, which is what lets the bound take
     /// the sum at a corner of the box.
     pub(super) fn sum(&self, distance: f64, recency: f64, importance: f64) -> f64 {
@@ -87,11 +109,18 @@ impl Blend {
     pub(super) fn age(&self, created_at: i64) -> f64 {
         if created_at >= self.as_of {
             0.0
-        } else if created_at == i64::MIN || self.as_of == i64::MAX {
-            f64::INFINITY
         } else {
-            self.as_of.abs_diff(created_at) as f64 / HOUR
+            (microseconds(self.as_of) - microseconds(created_at)) / HOUR
         }
+    }
+}
+
+/// A timestamp as a number, which the infinities are too.
+fn microseconds(timestamp: i64) -> f64 {
+    match timestamp {
+        i64::MIN => f64::NEG_INFINITY,
+        i64::MAX => f64::INFINITY,
+        timestamp => timestamp as f64,
     }
 }
 

@@ -18,7 +18,7 @@ mod ranking;
 
 pub use blend::{Blend, Terms};
 pub use blend_order::{BlendOrder, CreatedAt, Roles, TimeUnit};
-pub use expr::{Binary, Expr, ParseError, Unary, Variadic};
+pub use expr::{Binary, BlendExpr, Expr, ParseError, Unary, Variadic};
 pub use key::{AttributeKind, decode_float, decode_int, encode_float, encode_int};
 pub use program::{CompileError, Interval, Program};
 pub use ranking::Ranking;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Binary, Expr, Unary, Variadic};
+use super::{Binary, BlendExpr, Expr, Unary, Variadic};
 
 /// Numbers of ordinary size and the others.
 pub(crate) fn number() -> impl Strategy<Value = f64> {
@@ -77,10 +77,26 @@ pub(crate) fn expr() -> impl Strategy<Value = Expr> {
             prop::sample::select(vec![Variadic::Least, Variadic::Greatest, Variadic::Coalesce]);
         let list = prop::collection::vec(inner.clone(), 1..4);
         let branches = prop::collection::vec((inner.clone(), inner.clone()), 1..3);
+        let blend = prop::array::uniform8(inner.clone()).prop_map(|arguments| {
+            let [distance, created_at, importance, decay_rate, weights @ .., as_of, base_rate] =
+                arguments;
+            let [recency_weight, importance_weight] = weights;
+            Expr::Blend(Box::new(BlendExpr {
+                distance,
+                created_at,
+                importance,
+                decay_rate,
+                recency_weight,
+                importance_weight,
+                as_of,
+                base_rate,
+            }))
+        });
         prop_oneof![
             2 => (unary, inner.clone()).prop_map(|(f, x)| Expr::unary(f, x)),
             4 => (binary, inner.clone(), inner.clone()).prop_map(|(f, x, y)| Expr::binary(f, x, y)),
             1 => (variadic, list).prop_map(|(f, list)| Expr::variadic(f, list)),
+            1 => blend,
             1 => (branches, inner).prop_map(|(branches, otherwise)| Expr::case(branches, otherwise)),
         ]
     })

@@ -15,9 +15,11 @@
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
+mod blend;
 mod parse;
 mod print;
 
+pub use blend::BlendExpr;
 pub use parse::ParseError;
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -51,6 +53,8 @@ pub enum Expr {
         /// The value when none holds.
         otherwise: Box<Expr>,
     },
+    /// The standard blend.
+    Blend(Box<BlendExpr>),
 }
 
 /// Functions of one argument.

@@ -7,8 +7,8 @@
 use std::fmt::{Display, Formatter};
 use std::str::FromStr;
 
-use super::print::{Level, RESERVED};
-use super::{Binary, Expr, Unary, Variadic};
+use super::print::{Level, POWER, RESERVED};
+use super::{Binary, BlendExpr, Expr, Unary, Variadic};
 
 /// How deep parentheses, calls and signs may be nested.
 const MAX_NESTING: usize = 100;
@@ -317,17 +317,33 @@ impl Parser<'_> {
         if let Some(function) = find(&Variadic::CALLS, name) {
             return Ok(Expr::Variadic(function, arguments));
         }
+        let wrong = ParseError {
+            at,
+            what: format!("no function {name:?} of so many arguments"),
+        };
         let mut arguments = arguments.into_iter();
-        let given = (arguments.next(), arguments.next(), arguments.next());
-        match (find(&Unary::CALLS, name), given) {
-            (Some(function), (Some(argument), None, _)) => Ok(Expr::unary(function, argument)),
-            (None, (Some(base), Some(exponent), None)) if name == "power" => {
-                Ok(Expr::binary(Binary::Power, base, exponent))
-            }
-            _ => Err(ParseError {
-                at,
-                what: format!("no function {name:?} of so many arguments"),
-            }),
+        let mut next = || arguments.next().ok_or_else(|| wrong.clone());
+        let call = if let Some(function) = find(&Unary::CALLS, name) {
+            Expr::unary(function, next()?)
+        } else if name == POWER {
+            Expr::binary(Binary::Power, next()?, next()?)
+        } else if name == BlendExpr::NAME {
+            Expr::Blend(Box::new(BlendExpr {
+                distance: next()?,
+                created_at: next()?,
+                importance: next()?,
+                decay_rate: next()?,
+                recency_weight: next()?,
+                importance_weight: next()?,
+                as_of: next()?,
+                base_rate: next()?,
+            }))
+        } else {
+            return Err(wrong);
+        };
+        match next() {
+            Ok(_) => Err(wrong),
+            Err(_) => Ok(call),
         }
     }
 

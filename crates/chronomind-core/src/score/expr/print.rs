@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::{Binary, Expr, Unary, Variadic};
+use super::{Binary, BlendExpr, Expr, Unary, Variadic};
 
 /// How tightly an expression holds together when it is written. Parentheses go around whatever
 /// holds less tightly than its place demands.
@@ -40,6 +40,9 @@ pub(super) const RESERVED: [&str; 13] = [
     "and", "case", "distance", "else", "end", "infinity", "is", "nan", "not", "null", "or", "then",
     "when",
 ];
+
+/// [`Binary::Power`] as a call.
+pub(super) const POWER: &str = "power";
 
 impl Unary {
     /// Those that are written as calls, by name.
@@ -189,7 +192,7 @@ impl Display for Expr {
             }
             Expr::Binary(function, left, right) => {
                 let Some((sign, level)) = function.infix() else {
-                    return write_call("power", [&**left, &**right], f);
+                    return write_call(POWER, [&**left, &**right], f);
                 };
                 // Comparisons cannot be chained; the others associate to the left.
                 let associates = level != Level::Comparison;
@@ -210,6 +213,7 @@ impl Display for Expr {
                 }
                 write!(f, " ELSE {otherwise} END")
             }
+            Expr::Blend(blend) => write_call(BlendExpr::NAME, blend.arguments(), f),
         }
     }
 }

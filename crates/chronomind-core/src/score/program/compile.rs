@@ -34,7 +34,7 @@ impl Display for CompileError {
 
 impl std::error::Error for CompileError {}
 
-type Result<T> = std::result::Result<T, CompileError>;
+pub(super) type Result<T> = std::result::Result<T, CompileError>;
 
 impl Program {
     /// Compiles an expression over the attributes of an index with that metric. `resolve` finds the
@@ -92,7 +92,29 @@ fn finish(mut operations: Vec<Operation>, result: usize, metric: Metric) -> Prog
     }
 }
 
-struct Compiler<'p, R> {
+/// The value of an operation on constants.
+fn fold(mut operation: Operation, values: &[Option<Option<f64>>]) -> Option<f64> {
+    let constants = values.iter().map(|value| match value.flatten() {
+        Some(value) => Operation::Constant(value.to_bits()),
+        None => Operation::Null,
+    });
+    let operands: Vec<Column> = constants.map(|constant| Column::new(&constant)).collect();
+    let places = operation.operands().enumerate();
+    places.for_each(|(place, operand)| *operand = place);
+    let row = Batch {
+        distances: &[0.0],
+        null_distances: 0,
+        keys: &[],
+        stride: 1,
+        nulls: &[],
+    };
+    let mut folded = Column::new(&Operation::Null);
+    folded.compute(&operation, &operands, &row);
+    folded.get(0)
+}
+
+/// An expression on its way.
+pub(super) struct Compiler<'p, R> {
     resolve: R,
     parameters: &'p [Option<f64>],
     operations: Vec<Operation>,
@@ -102,7 +124,7 @@ struct Compiler<'p, R> {
 
 impl<R: Fn(&str) -> Option<(usize, AttributeKind)>> Compiler<'_, R> {
     /// The register with the value of an expression.
-    fn expr(&mut self, expr: &Expr) -> Result<usize> {
+    pub(super) fn expr(&mut self, expr: &Expr) -> Result<usize> {
         Ok(match expr {
             Expr::Constant(value) => self.constant(Some(*value)),
             Expr::Null => self.constant(None),
@@ -135,41 +157,24 @@ impl<R: Fn(&str) -> Option<(usize, AttributeKind)>> Compiler<'_, R> {
             Expr::Variadic(function, arguments) => {
                 let mut result = self.constant(None);
                 for argument in arguments {
-                    if *function == Variadic::Coalesce
-                        && matches!(self.value(result), Some(Some(_)))
-                    {
-                        break;
-                    }
                     let argument = self.expr(argument)?;
-                    result = match self.value(result) {
-                        Some(None) => argument,
-                        _ => self.operation(Operation::Variadic(*function, result, argument)),
-                    };
+                    result = self.operation(Operation::Variadic(*function, result, argument));
                 }
                 result
             }
             Expr::Case {
                 branches,
                 otherwise,
-            } => self.case(branches, otherwise)?,
-        })
-    }
-
-    /// The branches that can be taken, from the first.
-    fn case(&mut self, branches: &[(Expr, Expr)], otherwise: &Expr) -> Result<usize> {
-        let Some(((condition, value), rest)) = branches.split_first() else {
-            return self.expr(otherwise);
-        };
-        let condition = self.expr(condition)?;
-        match self.value(condition) {
-            Some(Some(holds)) if holds != 0.0 => self.expr(value),
-            Some(_) => self.case(rest, otherwise),
-            None => {
-                let value = self.expr(value)?;
-                let rest = self.case(rest, otherwise)?;
-                Ok(self.operation(Operation::Select(condition, value, rest)))
+            } => {
+                let mut result = self.expr(otherwise)?;
+                for (condition, value) in branches.iter().rev() {
+                    let (condition, value) = (self.expr(condition)?, self.expr(value)?);
+                    result = self.operation(Operation::Select(condition, value, result));
+                }
+                result
             }
-        }
+            Expr::Blend(blend) => self.blend(blend)?,
+        })
     }
 
     /// Comparisons of a hashed attribute with a key.
@@ -204,7 +209,7 @@ impl<R: Fn(&str) -> Option<(usize, AttributeKind)>> Compiler<'_, R> {
         parameter.copied().ok_or(CompileError::Parameter(number))
     }
 
-    fn constant(&mut self, value: Option<f64>) -> usize {
+    pub(super) fn constant(&mut self, value: Option<f64>) -> usize {
         self.push(match value {
             Some(value) => Operation::Constant(value.to_bits()),
             None => Operation::Null,
@@ -220,39 +225,35 @@ impl<R: Fn(&str) -> Option<(usize, AttributeKind)>> Compiler<'_, R> {
         }
     }
 
-    /// The register of an operation, folded if its operands are constants.
-    fn operation(&mut self, mut operation: Operation) -> usize {
+    /// The register with the value of an operation, which may be there already.
+    pub(super) fn operation(&mut self, mut operation: Operation) -> usize {
         let operands: Vec<usize> = operation.operands().map(|operand| *operand).collect();
-        let strict = match operation {
-            Operation::Unary(function, _) => function != Unary::IsNull,
-            Operation::Binary(function, ..) => !matches!(function, Binary::And | Binary::Or),
-            _ => false,
-        };
-        if strict && operands.iter().any(|&x| self.value(x) == Some(None)) {
-            return self.constant(None);
-        }
-        let known = operands.iter().all(|&x| self.value(x).is_some());
-        if operands.is_empty() || !known {
-            return self.push(operation);
-        }
-        let columns: Vec<Column> = operands
+        let values: Vec<_> = operands
             .iter()
-            .map(|&operand| Column::new(&self.operations[operand]))
+            .map(|&operand| self.value(operand))
             .collect();
-        operation
-            .operands()
-            .enumerate()
-            .for_each(|(place, operand)| *operand = place);
-        let mut folded = Column::new(&Operation::Null);
-        let row = Batch {
-            distances: &[0.0],
-            null_distances: 0,
-            keys: &[],
-            stride: 1,
-            nulls: &[],
-        };
-        folded.compute(&operation, &columns, &row);
-        self.constant(folded.get(0))
+        let has_null = values.contains(&Some(None));
+        match operation {
+            Operation::Unary(Unary::IsNull, _)
+            | Operation::Binary(Binary::And | Binary::Or, ..) => {}
+            Operation::Unary(..) | Operation::Binary(..) if has_null => return self.constant(None),
+            Operation::Variadic(_, x, y) if has_null => {
+                return if values[0] == Some(None) { y } else { x };
+            }
+            Operation::Variadic(Variadic::Coalesce, x, _) if values[0].is_some() => return x,
+            Operation::Select(_, x, y) => match values[0] {
+                Some(Some(holds)) if holds != 0.0 => return x,
+                Some(_) => return y,
+                None => {}
+            },
+            _ => {}
+        }
+        if values.is_empty() || values.contains(&None) {
+            self.push(operation)
+        } else {
+            let folded = fold(operation, &values);
+            self.constant(folded)
+        }
     }
 
     fn push(&mut self, operation: Operation) -> usize {

@@ -9,6 +9,7 @@
 //! numbers so that an operation is a loop without branches, and over a box of rows (`interval`),
 //! where a register is the range of what those numbers can be.
 
+mod blend;
 mod compile;
 mod interval;
 mod lanes;
