@@ -49,54 +49,79 @@ CREATE FUNCTION chrono_order(halfvec, chrono_query) RETURNS double precision
 CREATE OPERATOR <~> (LEFTARG = vector, RIGHTARG = chrono_query, FUNCTION = chrono_order);
 CREATE OPERATOR <~> (LEFTARG = halfvec, RIGHTARG = chrono_query, FUNCTION = chrono_order);
 
+-- The same for a score that is a numeric, which Postgres sorts by another family.
+CREATE FUNCTION chrono_order_numeric(vector, chrono_query) RETURNS numeric
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chrono_order_numeric_wrapper';
+CREATE FUNCTION chrono_order_numeric(halfvec, chrono_query) RETURNS numeric
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chrono_order_numeric_wrapper';
+CREATE OPERATOR <~~> (LEFTARG = vector, RIGHTARG = chrono_query, FUNCTION = chrono_order_numeric);
+CREATE OPERATOR <~~> (LEFTARG = halfvec, RIGHTARG = chrono_query, FUNCTION = chrono_order_numeric);
+
+-- What the planner puts into plans: the order as text, the query, and what $1 and so on stand for.
+CREATE FUNCTION chrono_query(score text, query vector, parameters double precision[]) RETURNS chrono_query
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chrono_query_wrapper';
+CREATE FUNCTION chrono_query(score text, query halfvec, parameters double precision[]) RETURNS chrono_query
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chrono_query_wrapper';
+CREATE FUNCTION chrono_key(anyelement) RETURNS double precision
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chrono_key_wrapper';
+COMMENT ON FUNCTION chrono_key IS 'internal: a value as the number that a chrono index knows it by';
+
 -- Operator classes of the vector, named as pgvector names those of hnsw; like there, none is the
 -- default, since a metric that does not match the query's operator would silently go unused.
 
 CREATE OPERATOR CLASS vector_l2_ops FOR TYPE vector USING chrono AS
     OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
     OPERATOR 2 <~> (vector, chrono_query) FOR ORDER BY float_ops,
+    OPERATOR 3 <~~> (vector, chrono_query) FOR ORDER BY numeric_ops,
     FUNCTION 1 chrono_metric_l2(),
     FUNCTION 2 chrono_element_float4();
 
 CREATE OPERATOR CLASS vector_ip_ops FOR TYPE vector USING chrono AS
     OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
     OPERATOR 2 <~> (vector, chrono_query) FOR ORDER BY float_ops,
+    OPERATOR 3 <~~> (vector, chrono_query) FOR ORDER BY numeric_ops,
     FUNCTION 1 chrono_metric_ip(),
     FUNCTION 2 chrono_element_float4();
 
 CREATE OPERATOR CLASS vector_cosine_ops FOR TYPE vector USING chrono AS
     OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
     OPERATOR 2 <~> (vector, chrono_query) FOR ORDER BY float_ops,
+    OPERATOR 3 <~~> (vector, chrono_query) FOR ORDER BY numeric_ops,
     FUNCTION 1 chrono_metric_cosine(),
     FUNCTION 2 chrono_element_float4();
 
 CREATE OPERATOR CLASS vector_l1_ops FOR TYPE vector USING chrono AS
     OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
     OPERATOR 2 <~> (vector, chrono_query) FOR ORDER BY float_ops,
+    OPERATOR 3 <~~> (vector, chrono_query) FOR ORDER BY numeric_ops,
     FUNCTION 1 chrono_metric_l1(),
     FUNCTION 2 chrono_element_float4();
 
 CREATE OPERATOR CLASS halfvec_l2_ops FOR TYPE halfvec USING chrono AS
     OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
     OPERATOR 2 <~> (halfvec, chrono_query) FOR ORDER BY float_ops,
+    OPERATOR 3 <~~> (halfvec, chrono_query) FOR ORDER BY numeric_ops,
     FUNCTION 1 chrono_metric_l2(),
     FUNCTION 2 chrono_element_float2();
 
 CREATE OPERATOR CLASS halfvec_ip_ops FOR TYPE halfvec USING chrono AS
     OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops,
     OPERATOR 2 <~> (halfvec, chrono_query) FOR ORDER BY float_ops,
+    OPERATOR 3 <~~> (halfvec, chrono_query) FOR ORDER BY numeric_ops,
     FUNCTION 1 chrono_metric_ip(),
     FUNCTION 2 chrono_element_float2();
 
 CREATE OPERATOR CLASS halfvec_cosine_ops FOR TYPE halfvec USING chrono AS
     OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
     OPERATOR 2 <~> (halfvec, chrono_query) FOR ORDER BY float_ops,
+    OPERATOR 3 <~~> (halfvec, chrono_query) FOR ORDER BY numeric_ops,
     FUNCTION 1 chrono_metric_cosine(),
     FUNCTION 2 chrono_element_float2();
 
 CREATE OPERATOR CLASS halfvec_l1_ops FOR TYPE halfvec USING chrono AS
     OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops,
     OPERATOR 2 <~> (halfvec, chrono_query) FOR ORDER BY float_ops,
+    OPERATOR 3 <~~> (halfvec, chrono_query) FOR ORDER BY numeric_ops,
     FUNCTION 1 chrono_metric_l1(),
     FUNCTION 2 chrono_element_float2();
 
@@ -209,6 +234,12 @@ CREATE FUNCTION chrono_score(
 
 COMMENT ON FUNCTION chrono_score IS
     'blend of distance, age and importance; lower is better. Weights and base rate default to the settings chronomind.recency_weight, importance_weight and base_decay_rate';
+
+-- What chrono_score takes for the weight of 'recency' or 'importance' or as the rate of 'decay'.
+CREATE FUNCTION chrono_blend(part text, recency_weight double precision, importance_weight double precision)
+    RETURNS double precision
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chrono_blend_wrapper';
+COMMENT ON FUNCTION chrono_blend IS 'internal: a weight or rate of chrono_score, from the call or from the settings';
 
 -- Search -------------------------------------------------------------------------------------------
 

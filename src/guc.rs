@@ -12,6 +12,7 @@ static SHARED_MEMORY_SIZE: GucSetting<i32> = GucSetting::<i32>::new(0);
 static EF_SEARCH: GucSetting<i32> = GucSetting::<i32>::new(40);
 static RECENCY_WEIGHT: GucSetting<f64> = GucSetting::<f64>::new(0.3);
 static IMPORTANCE_WEIGHT: GucSetting<f64> = GucSetting::<f64>::new(0.0);
+static ENABLE_ORDER_PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
 static BASE_DECAY_RATE: GucSetting<f64> = GucSetting::<f64>::new(0.1);
 
 /// Bytes of shared memory to reserve at server start.
@@ -25,6 +26,11 @@ pub fn shared_memory_size() -> u64 {
 /// Candidates that a search keeps while it walks the graph.
 pub fn ef_search() -> u32 {
     EF_SEARCH.get().unsigned_abs()
+}
+
+/// Whether the planner may leave the order of a score to an index.
+pub fn enable_order_pushdown() -> bool {
+    ENABLE_ORDER_PUSHDOWN.get()
 }
 
 /// Weight of recency in a blend that names none.
@@ -74,6 +80,14 @@ pub fn define(preloading: bool) {
         &EF_SEARCH,
         1,
         10_000,
+        GucContext::Userset,
+        GucFlags::EXPLAIN,
+    );
+    GucRegistry::define_bool_guc(
+        c"chronomind.enable_order_pushdown",
+        c"Enables the planner's use of chrono indexes for orders by a score.",
+        c"Off, only the order of the bare distance comes from an index.",
+        &ENABLE_ORDER_PUSHDOWN,
         GucContext::Userset,
         GucFlags::EXPLAIN,
     );

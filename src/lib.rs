@@ -6,6 +6,7 @@ pub mod guc;
 pub mod memory;
 pub mod pages;
 pub mod pg;
+pub mod planner;
 pub mod preload;
 pub mod recovery;
 pub mod shmem;
@@ -20,6 +21,7 @@ pub extern "C-unwind" fn _PG_init() {
     if preloading {
         preload::mark();
         shmem::install();
+        planner::hook::install();
     }
     guc::define(preloading);
     pg::startup::reserve_settings(c"chronomind");

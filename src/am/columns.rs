@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::pg::attribute::AttributeType;
 use crate::pg::catalog::{self, IndexColumn};
+use crate::pg::datum;
 use chronomind_core::distance::{Element, Metric};
 use chronomind_core::score::AttributeKind;
 use pgrx::PgSqlErrorCode;
@@ -18,6 +19,8 @@ pub struct Columns {
     pub dimensions: u32,
     /// The second column and those after it.
     pub attributes: Vec<AttributeType>,
+    /// Their names.
+    pub names: Vec<String>,
 }
 
 impl Columns {
@@ -37,7 +40,17 @@ impl Columns {
             element: vector.element()?,
             dimensions: dimensions(first)?,
             attributes: rest.iter().map(attribute).collect::<Result<_>>()?,
+            names: rest.iter().map(|column| column.name.clone()).collect(),
         })
+    }
+
+    /// Fails unless a query vector of that many bytes fits.
+    pub fn check_bytes(&self, vector: &[u8]) -> Result<()> {
+        if vector.len() == self.vector_bytes() {
+            return Ok(());
+        }
+        let elements = vector.len() / self.element.size();
+        Err(datum::other_dimensions(self.dimensions, elements))
     }
 
     /// Bytes of a vector.

@@ -1,14 +1,25 @@
 //! What a scan has to do, understood once, for memory and for pages alike.
 
 use chronomind_core::postings::Filter;
-use chronomind_core::score::{Batch, BlendOrder, Bounds, Nearest, Order as Score};
+use chronomind_core::score::{Batch, Bounds, Expr, Nearest, Order as Score, Program, Ranking};
 
+use super::columns::Columns;
 use super::query::ScoreQuery;
 use super::request::{Order, Request};
-use crate::error::Result;
+use super::text::QueryText;
+use crate::error::{Error, Result};
 
 /// Rows that a scan is expected to be asked for when nobody says.
 const WANTED: usize = 10;
+
+/// A box without attributes.
+const ANYWHERE: Bounds<'static> = Bounds {
+    low: &[],
+    high: &[],
+    nulls: 0,
+    null_distance: false,
+    nan_distance: false,
+};
 
 /// What a scan has to do, whatever it reads from.
 pub struct Plan {
@@ -23,44 +34,74 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Understands what Postgres asks for.
-    pub fn new(request: Request) -> Result<Plan> {
-        let filter = request.filter;
+    /// Understands what Postgres asks for, of an index with these columns. Fails where a query
+    /// vector or a score does not fit them.
+    pub fn new(request: Request, columns: &Columns) -> Result<Plan> {
         let (vector, ordering) = match request.order {
             Order::None => (None, Ordering::Unordered),
             Order::Null => (None, Ordering::Nearest(Nearest)),
             Order::Distance(vector) => (Some(vector), Ordering::Nearest(Nearest)),
             Order::Score(bytes) => {
                 let query = ScoreQuery::decode(&bytes)?;
-                let ordering = Ordering::Blend(query.order);
-                // Postgres counts its own conditions as met.
-                let filter = filter.and(query.filter);
-                return Ok(Plan {
-                    vector: query.vector,
-                    ordering,
-                    filter,
-                    wanted: query.wanted,
-                });
+                return Plan::of_score(query, request.filter, columns);
             }
         };
         Ok(Plan {
             vector,
             ordering,
-            filter,
+            filter: request.filter,
             wanted: WANTED,
+        })
+    }
+
+    fn of_score(query: ScoreQuery, filter: Filter, columns: &Columns) -> Result<Plan> {
+        if let Some(vector) = &query.vector {
+            columns.check_bytes(vector)?;
+        }
+        let text: QueryText = query.text.parse()?;
+        let resolve = |name: &str| {
+            let attribute = columns.names.iter().position(|known| known == name)?;
+            Some((attribute, columns.attributes[attribute].kind()))
+        };
+        let compile = |expr: &Expr| {
+            Program::compile(expr, columns.metric, resolve, &query.parameters)
+                .map_err(|error| Error::invalid(error.to_string()))
+        };
+        let wanted = match &text.wanted {
+            Some(wanted) => {
+                // The same for every row.
+                let rows = compile(wanted)?.range(0.0, &ANYWHERE);
+                if rows.has_numbers() {
+                    rows.low as usize
+                } else {
+                    WANTED
+                }
+            }
+            None => WANTED,
+        };
+        let ranking = Ranking {
+            program: compile(&text.score)?,
+            descending: text.descending,
+            nulls_first: text.nulls_first,
+        };
+        Ok(Plan {
+            vector: query.vector,
+            ordering: Ordering::Score(Box::new(ranking)),
+            filter: filter.and(query.filter),
+            wanted,
         })
     }
 }
 
 /// What rows are ranked by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Ordering {
     /// Nothing: every order is right.
     Unordered,
     /// The distance.
     Nearest(Nearest),
-    /// The standard blend.
-    Blend(BlendOrder),
+    /// A score.
+    Score(Box<Ranking>),
 }
 
 impl Score for Ordering {
@@ -68,7 +109,7 @@ impl Score for Ordering {
         match self {
             Ordering::Unordered => 0,
             Ordering::Nearest(order) => order.attributes(),
-            Ordering::Blend(order) => order.attributes(),
+            Ordering::Score(order) => order.attributes(),
         }
     }
 
@@ -76,7 +117,7 @@ impl Score for Ordering {
         match self {
             Ordering::Unordered => ranks.fill(0),
             Ordering::Nearest(order) => order.ranks(rows, ranks),
-            Ordering::Blend(order) => order.ranks(rows, ranks),
+            Ordering::Score(order) => order.ranks(rows, ranks),
         }
     }
 
@@ -84,7 +125,7 @@ impl Score for Ordering {
         match self {
             Ordering::Unordered => 0,
             Ordering::Nearest(order) => order.bound(nearest, zone),
-            Ordering::Blend(order) => order.bound(nearest, zone),
+            Ordering::Score(order) => order.bound(nearest, zone),
         }
     }
 
@@ -92,7 +133,7 @@ impl Score for Ordering {
         match self {
             Ordering::Unordered => None,
             Ordering::Nearest(order) => order.score(rank),
-            Ordering::Blend(order) => order.score(rank),
+            Ordering::Score(order) => order.score(rank),
         }
     }
 }

@@ -1,30 +1,31 @@
 //! `chrono_query` and `<~>`: how SQL asks an index for the order of a score.
 //!
 //! An index can order by any function of the distance and its attributes, but SQL can hand it only
-//! `column operator constant`. So the column is the vector, the operator is `<~>`, and the constant
-//! is a `chrono_query`: the program of the score with its query vector and constants. Only an index
-//! scan can answer such an expression; Postgres never calls the operator there.
+//! `column operator constant`. So the column is the vector, the operator is `<~>` (`<~~>` where the
+//! score is a `numeric`), and the constant is a `chrono_query`: the text of the score with its query
+//! vector and its parameters. Only an index scan can answer such an expression; Postgres never calls
+//! the operator there. The planner writes them, see `planner`.
 
 use std::ffi::CStr;
 
 use chronomind_core::postings::Filter;
-use chronomind_core::score::BlendOrder;
-use pgrx::{AnyElement, PgSqlErrorCode, pg_extern};
+use pgrx::{AnyElement, AnyNumeric, PgSqlErrorCode, pg_extern};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, OrRaise, Result};
+use crate::pg::datum;
 
 /// What a `chrono_query` carries. It lives no longer than a statement, so its form may change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScoreQuery {
     /// The query vector's bytes, `None` for NULL.
     pub vector: Option<Vec<u8>>,
-    /// The score.
-    pub order: BlendOrder,
-    /// What the rows' attributes must be.
+    /// What is asked for: see [`QueryText`](super::text::QueryText).
+    pub text: String,
+    /// What `$1` and so on stand for, `None` for NULL.
+    pub parameters: Vec<Option<f64>>,
+    /// What the rows' attributes must be, beside the conditions of the scan.
     pub filter: Filter,
-    /// How many rows will probably be asked for.
-    pub wanted: usize,
 }
 
 impl ScoreQuery {
@@ -47,6 +48,30 @@ fn internal_use() -> Error {
     .hint("Use chrono_search, or order by an expression of the distance.")
 }
 
+/// The value of a query.
+#[pg_extern(sql = false)]
+fn chrono_query(
+    text: Option<&str>,
+    vector: Option<AnyElement>,
+    parameters: Option<Vec<Option<f64>>>,
+) -> Option<Vec<u8>> {
+    let query = ScoreQuery {
+        vector: vector.map(datum::vector_bytes).transpose().or_raise(),
+        text: text?.to_owned(),
+        parameters: parameters.unwrap_or_default(),
+        filter: Filter::default(),
+    };
+    Some(query.encode().or_raise())
+}
+
+/// A value as the number that an index knows it by: times in microseconds and days in days since
+/// 2000-01-01, intervals in microseconds, and texts and the like as hashes, in the bits of the
+/// number.
+#[pg_extern(sql = false)]
+fn chrono_key(value: Option<AnyElement>) -> Option<f64> {
+    value.map(|value| datum::number(value).or_raise())
+}
+
 #[pg_extern(sql = false)]
 fn chrono_query_in(_text: &CStr) -> i32 {
     internal_use().raise()
@@ -59,7 +84,17 @@ fn chrono_query_out(_query: AnyElement) -> &'static CStr {
 
 #[pg_extern(sql = false)]
 fn chrono_order(_vector: Option<AnyElement>, _query: Option<AnyElement>) -> Option<f64> {
-    internal_use()
-        .detail("Outside an index scan, <~> has no value.")
-        .raise()
+    without_index("<~>").raise()
+}
+
+#[pg_extern(sql = false)]
+fn chrono_order_numeric(
+    _vector: Option<AnyElement>,
+    _query: Option<AnyElement>,
+) -> Option<AnyNumeric> {
+    without_index("<~~>").raise()
+}
+
+fn without_index(operator: &str) -> Error {
+    internal_use().detail(format!("Outside an index scan, {operator} has no value."))
 }

@@ -12,6 +12,7 @@ use chronomind_core::scan::{Fixed, Found, Near, Scan as Search, Step};
 use chronomind_core::score::Order as _;
 use pgrx::pg_sys::Oid;
 
+use super::columns::Columns;
 use super::pages_scan;
 use super::plan::{Ordering, Plan};
 use super::recording::{self, Record};
@@ -56,11 +57,11 @@ struct OnPages {
 
 impl Scan {
     /// Begins anew.
-    pub fn restart(&mut self, index: Relation, request: Request) -> Result<()> {
+    pub fn restart(&mut self, index: Relation, columns: &Columns, request: Request) -> Result<()> {
         self.finish();
         self.last = None;
         self.last_score = None;
-        let plan = Plan::new(request)?;
+        let plan = Plan::new(request, columns)?;
         self.source = match recovery::open(index)? {
             Opened::Memory(memory) => {
                 Source::Memory(Box::new(InMemory::new(index.oid(), memory, plan)))

@@ -3,7 +3,7 @@
 //! CREATE OPERATOR CLASS checks little. Above all it does not check that the family an operator
 //! sorts by can sort what the operator returns.
 
-use super::callbacks::{ORDER_BY_DISTANCE, ORDER_BY_SCORE};
+use super::callbacks::{ORDER_BY_DISTANCE, ORDER_BY_NUMERIC_SCORE, ORDER_BY_SCORE};
 use crate::error::Result;
 use crate::pg::attribute::AttributeType;
 use crate::pg::catalog::{
@@ -13,6 +13,8 @@ use crate::pg::catalog::{
 use chronomind_core::score::AttributeKind;
 use pgrx::pg_sys::{self, Oid};
 
+/// Strategies of operators to order by.
+const ORDERS: [u16; 3] = [ORDER_BY_DISTANCE, ORDER_BY_SCORE, ORDER_BY_NUMERIC_SCORE];
 /// Strategies of comparisons: less, at most, equal, at least, greater.
 const COMPARISONS: std::ops::RangeInclusive<i16> = 1..=5;
 const EQUAL: i16 = 3;
@@ -32,12 +34,10 @@ pub fn problems(class: Oid) -> Result<Vec<String>> {
 fn operator_problem(operator: &FamilyOperator) -> Option<String> {
     let name = &operator.name;
     match operator.sort_family {
-        Some(_) if ![ORDER_BY_DISTANCE, ORDER_BY_SCORE].contains(&(operator.strategy as u16)) => {
-            Some(format!(
-                "operator {name} to order by has invalid strategy number {}",
-                operator.strategy
-            ))
-        }
+        Some(_) if !ORDERS.contains(&(operator.strategy as u16)) => Some(format!(
+            "operator {name} to order by has invalid strategy number {}",
+            operator.strategy
+        )),
         Some(sort_family) if !catalog::sorts(sort_family, operator.result) => Some(format!(
             "operator {name} is sorted by a family that cannot sort type {}",
             catalog::type_name(operator.result)

@@ -4,7 +4,7 @@
 //! `double precision` the importance, the second the decay rate, the first `text`, `varchar` or
 //! `uuid` the context.
 
-use chronomind_core::score::{CreatedAt, Roles, TimeUnit};
+use chronomind_core::score::{Blend, Expr};
 use pgrx::PgSqlErrorCode;
 
 use crate::am::columns::Columns;
@@ -111,16 +111,16 @@ impl Parts {
         })
     }
 
-    /// The parts that make the score.
-    pub fn roles(&self) -> Roles {
-        Roles {
-            created_at: self.created_at.map(|part| CreatedAt {
-                attribute: part.attribute,
-                unit: TimeUnit::Microseconds,
-            }),
-            importance: self.importance.map(|part| part.attribute),
-            decay_rate: self.decay_rate.map(|part| part.attribute),
-        }
+    /// The score that the parts make.
+    pub fn score(&self, columns: &Columns, blend: &Blend) -> Expr {
+        let attribute = |part: Option<Part>| {
+            part.map(|part| Expr::attribute(columns.names[part.attribute].as_str()))
+        };
+        blend.expr(
+            attribute(self.created_at),
+            attribute(self.importance),
+            attribute(self.decay_rate),
+        )
     }
 }
 
@@ -140,6 +140,7 @@ mod tests {
             element: Element::F32,
             dimensions: 3,
             attributes: attributes.iter().map(|(_, kind)| *kind).collect(),
+            names: attributes.iter().map(|(name, _)| (*name).into()).collect(),
         };
         let mut named = vec![Column {
             name: "embedding".into(),

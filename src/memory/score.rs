@@ -30,6 +30,19 @@ fn chrono_score(
         .score_of(distance, created_at.map(i64::from), importance, decay_rate)
 }
 
+/// What `chrono_score` would take for one part of the blend: the weight of `recency` or
+/// `importance`, given those of the call, or the base rate of `decay`.
+#[pg_extern(sql = false)]
+fn chrono_blend(part: &str, recency_weight: Option<f64>, importance_weight: Option<f64>) -> f64 {
+    let blend = blend(recency_weight, importance_weight, None).or_raise();
+    match part {
+        "recency" => blend.recency_weight,
+        "importance" => blend.importance_weight,
+        "decay" => blend.base_rate,
+        _ => Error::invalid(format!("a blend has no part \"{part}\"")).raise(),
+    }
+}
+
 /// The blend of a statement: weights that are not given come from the settings, and the clock
 /// stands still at the start of the transaction. Fails where the weights make no blend.
 pub fn blend(

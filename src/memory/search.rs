@@ -1,7 +1,7 @@
 //! `chrono_search`: the rows that matter most now, with every term that made their score.
 
 use chronomind_core::postings::{Condition, Filter, Test};
-use chronomind_core::score::{AttributeKind, Blend, BlendOrder, encode_int};
+use chronomind_core::score::{AttributeKind, Blend, Expr, encode_int};
 use pgrx::PgSqlErrorCode;
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::pg_sys::Oid;
@@ -12,6 +12,7 @@ use super::score::blend;
 use crate::am::callbacks::{self, OrderedScan};
 use crate::am::columns::Columns;
 use crate::am::query::ScoreQuery;
+use crate::am::text::QueryText;
 use crate::error::{Error, Result};
 use crate::pg::attribute::AttributeType;
 use crate::pg::call::Call;
@@ -88,14 +89,18 @@ pub fn search(call: Call) -> Result<()> {
     )?;
     check_parts(&blend, &parts)?;
     let context = Context::new(&arguments, &parts)?;
+    let text = QueryText {
+        score: parts.score(&columns, &blend),
+        descending: false,
+        nulls_first: false,
+        predicate: None,
+        wanted: Some(Expr::from(f64::from(arguments.k))),
+    };
     let query = ScoreQuery {
         vector: callbacks::query_vector(call, 1, &columns)?,
-        order: BlendOrder {
-            blend,
-            roles: parts.roles(),
-        },
+        text: text.to_string(),
+        parameters: Vec::new(),
         filter: filter(&arguments, &parts, context.as_ref())?,
-        wanted: arguments.k as usize,
     };
 
     let mut scan = OrderedScan::begin(&table, &index, &query)?;

@@ -1,6 +1,8 @@
 //! What the system catalogs say about an index and its operator classes.
 
+use super::node;
 use crate::error::{Error, Result};
+use chronomind_core::score::Binary;
 use pgrx::PgTupleDesc;
 use pgrx::pg_sys::{self, Datum, Oid};
 use std::ffi::{CStr, c_char, c_int};
@@ -13,8 +15,10 @@ pub const ELEMENT_FUNCTION: u16 = 2;
 pub const SUPPORT_FUNCTIONS: u16 = 2;
 
 /// A key column of an index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexColumn {
+    /// Its name, which is the table's column's, and the index's own for an expression.
+    pub name: String,
     /// The type that its operator class is for.
     pub input_type: Oid,
     /// The collation that it compares by.
@@ -45,6 +49,7 @@ pub unsafe fn index_columns(index: pg_sys::Relation) -> Vec<IndexColumn> {
         // SAFETY: the relation cache has an entry in these arrays for each key column.
         unsafe {
             IndexColumn {
+                name: attribute.name().to_owned(),
                 input_type: *(*index).rd_opcintype.add(i),
                 collation: *(*index).rd_indcollation.add(i),
                 type_modifier: attribute.atttypmod,
@@ -238,6 +243,91 @@ pub fn sorts(family: Oid, value: Oid) -> bool {
     let less = pg_sys::BTLessStrategyNumber as i16;
     // SAFETY: a lookup by identifier.
     unsafe { pg_sys::get_opfamily_member(family, value, value, less) != Oid::INVALID }
+}
+
+/// The function of an operator.
+pub fn operator_function(operator: Oid) -> Oid {
+    // SAFETY: a lookup by identifier.
+    unsafe { pg_sys::get_opcode(operator) }
+}
+
+/// Built-in btree families of the types that compare as numbers: integers, floats, `numeric`,
+/// dates and timestamps, booleans, intervals.
+const ORDERED_FAMILIES: [u32; 6] = [1976, 1970, 1988, 434, 424, 1982];
+
+/// Which comparison a built-in operator of these types is.
+pub fn comparison(operator: Oid) -> Option<Binary> {
+    if !node::is_built_in(operator) {
+        return None;
+    }
+    // SAFETY: lookups by identifier.
+    let strategy = |operator: Oid| unsafe {
+        let mut families = ORDERED_FAMILIES.into_iter();
+        families.find_map(|family| {
+            match pg_sys::get_op_opfamily_strategy(operator, family.into()) {
+                0 => None,
+                strategy => Some(strategy),
+            }
+        })
+    };
+    match strategy(operator) {
+        Some(1) => Some(Binary::Less),
+        Some(2) => Some(Binary::LessEqual),
+        Some(3) => Some(Binary::Equal),
+        Some(4) => Some(Binary::GreaterEqual),
+        Some(5) => Some(Binary::Greater),
+        Some(_) => None,
+        // No family has `<>`, which is what is not equal.
+        // SAFETY: a lookup by identifier.
+        None => (strategy(unsafe { pg_sys::get_negator(operator) }) == Some(3))
+            .then_some(Binary::NotEqual),
+    }
+}
+
+/// The type of that name in a schema.
+pub fn type_in(schema: Oid, name: &CStr) -> Option<Oid> {
+    // SAFETY: a lookup by name, which lives until it is over.
+    let found = unsafe {
+        pg_sys::GetSysCacheOid(
+            pg_sys::SysCacheIdentifier::TYPENAMENSP as c_int,
+            pg_sys::Anum_pg_type_oid as i16,
+            Datum::from(name.as_ptr()),
+            Datum::from(schema),
+            Datum::null(),
+            Datum::null(),
+        )
+    };
+    (found != Oid::INVALID).then_some(found)
+}
+
+/// A function by its schema, name and argument types.
+pub fn function_in(schema: Oid, name: &CStr, arguments: &[Oid]) -> Option<Oid> {
+    // SAFETY: a lookup by copies that live until it is over.
+    let found = unsafe {
+        let types = pg_sys::buildoidvector(arguments.as_ptr(), arguments.len() as c_int);
+        pg_sys::GetSysCacheOid(
+            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as c_int,
+            pg_sys::Anum_pg_proc_oid as i16,
+            Datum::from(name.as_ptr()),
+            Datum::from(types),
+            Datum::from(schema),
+            Datum::null(),
+        )
+    };
+    (found != Oid::INVALID).then_some(found)
+}
+
+/// The schema of a function.
+pub fn schema_of_function(function: Oid) -> Oid {
+    // SAFETY: a lookup by identifier.
+    unsafe { pg_sys::get_func_namespace(function) }
+}
+
+/// The operator of a family for two types.
+pub fn family_operator(family: Oid, left: Oid, right: Oid, strategy: u16) -> Option<Oid> {
+    // SAFETY: a lookup by identifiers.
+    let found = unsafe { pg_sys::get_opfamily_member(family, left, right, strategy as i16) };
+    (found != Oid::INVALID).then_some(found)
 }
 
 /// The name of a type for messages.

@@ -3,17 +3,21 @@
 use crate::error::{Error, Result};
 use crate::pg::attribute::AttributeType;
 use chronomind_core::distance::Element;
-use chronomind_core::score::{encode_float, encode_int};
+use chronomind_core::score::{AttributeKind, decode_float, decode_int, encode_float, encode_int};
 use pgrx::datum::Uuid;
 use pgrx::pg_sys::{self, Datum};
-use pgrx::{PgSqlErrorCode, direct_function_call, varlena};
-use std::ffi::{CString, c_int};
+use pgrx::{AnyElement, PgSqlErrorCode, direct_function_call, varlena};
+use std::ffi::{CStr, CString, c_int};
 
 unsafe extern "C-unwind" {
     /// Postgres's hash of bytes: `hash_bytes_extended` in `common/hashfn.h`. Tables are
     /// partitioned by it, so that it is the same in all versions.
     fn hash_bytes_extended(bytes: *const u8, length: c_int, seed: u64) -> u64;
 }
+
+/// The infinities of dates.
+const DATE_BEGIN: i64 = i32::MIN as i64;
+const DATE_END: i64 = i32::MAX as i64;
 
 /// Bytes of a `vector` or `halfvec` before its elements: varlena header, dimensions, unused.
 const VECTOR_HEADER: usize = 8;
@@ -78,12 +82,33 @@ pub unsafe fn varlena(datum: Datum) -> Vec<u8> {
     unsafe { Detoasted::packed(datum) }.bytes().to_vec()
 }
 
+/// A `numeric` as the nearest `double precision`, infinite where it is out of range.
+///
+/// # Safety
+/// `datum` is a numeric.
+pub unsafe fn numeric(datum: Datum) -> f64 {
+    // SAFETY: by the caller; the function returns a palloc'd string.
+    let text = unsafe { direct_function_call::<&CStr>(pg_sys::numeric_out, &[Some(datum)]) };
+    let text = text.and_then(|text| text.to_str().ok());
+    // Whatever a numeric prints, Rust reads: digits, NaN and the infinities.
+    text.and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
+}
+
 /// The elements of an array that are not NULL. They live as long as the array, or as the current
 /// memory context where it had to be fetched or decompressed.
 ///
 /// # Safety
 /// `datum` is an array.
 pub unsafe fn array(datum: Datum) -> Vec<Datum> {
+    // SAFETY: by the caller.
+    unsafe { elements(datum) }.into_iter().flatten().collect()
+}
+
+/// The elements of an array, `None` for NULL; they live as those of [`array`].
+///
+/// # Safety
+/// `datum` is an array.
+pub unsafe fn elements(datum: Datum) -> Vec<Option<Datum>> {
     // SAFETY: by the caller. The results are arrays of `count` entries, and ours to free.
     unsafe {
         let array = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
@@ -102,8 +127,7 @@ pub unsafe fn array(datum: Datum) -> Vec<Datum> {
             &mut count,
         );
         let found = (0..count as usize)
-            .filter(|&i| !*nulls.add(i))
-            .map(|i| *values.add(i))
+            .map(|i| (!*nulls.add(i)).then(|| *values.add(i)))
             .collect();
         pg_sys::pfree(values.cast());
         pg_sys::pfree(nulls.cast());
@@ -146,14 +170,73 @@ impl Vector {
         if own == dimensions as usize {
             return Ok(self);
         }
-        Err(Error::mistake(
-            PgSqlErrorCode::ERRCODE_DATA_EXCEPTION,
-            format!("different vector dimensions {dimensions} and {own}"),
-        )
-        .detail(format!(
-            "The indexed column has {dimensions} dimensions, the vector has {own}."
-        ))
-        .hint("Compare vectors of the same model."))
+        Err(other_dimensions(dimensions, own))
+    }
+}
+
+/// What pgvector says of a vector with other than the column's dimensions.
+pub fn other_dimensions(dimensions: u32, own: usize) -> Error {
+    Error::mistake(
+        PgSqlErrorCode::ERRCODE_DATA_EXCEPTION,
+        format!("different vector dimensions {dimensions} and {own}"),
+    )
+    .detail(format!(
+        "The indexed column has {dimensions} dimensions, the vector has {own}."
+    ))
+    .hint("Compare vectors of the same model.")
+}
+
+/// The elements of a `vector` or `halfvec`, as they are in the table.
+pub fn vector_bytes(value: AnyElement) -> Result<Vec<u8>> {
+    let datum = value.datum();
+    // SAFETY: functions that take a vector are declared so. Its length tells the type of its
+    // elements.
+    let vector =
+        unsafe { Vector::new(datum, Element::F32).or_else(|_| Vector::new(datum, Element::F16))? };
+    Ok(vector.bytes().to_vec())
+}
+
+/// A value as a number: what its key stands for, or the key itself in the bits of the number where
+/// only equality counts. Intervals are microseconds, in months of 30 days as in comparisons.
+pub fn number(value: AnyElement) -> Result<f64> {
+    // SAFETY: lookups by identifier.
+    let (kind, is_enum) = unsafe {
+        let kind = pg_sys::getBaseType(value.oid());
+        (kind, pg_sys::type_is_enum(kind))
+    };
+    let datum = value.datum();
+    let attribute = match kind {
+        // SAFETY: the value is of that type.
+        pg_sys::NUMERICOID => return Ok(unsafe { numeric(datum) }),
+        // SAFETY: as above; an interval is a pointer to its structure.
+        pg_sys::INTERVALOID => return Ok(interval(unsafe { &*datum.cast_mut_ptr() })),
+        pg_sys::VARCHAROID => AttributeType::Text,
+        _ if is_enum => AttributeType::Enum,
+        kind => AttributeType::from_oid(kind)
+            .ok_or_else(|| Error::invalid("an index has no key for such a value"))?,
+    };
+    // SAFETY: the value is of that type.
+    let key = unsafe { key(datum, attribute) };
+    Ok(match (attribute.kind(), decode_int(key)) {
+        (AttributeKind::Hash, _) => f64::from_bits(key),
+        (AttributeKind::Float, _) => decode_float(key),
+        (AttributeKind::Date, DATE_BEGIN) | (AttributeKind::Timestamp, i64::MIN) => {
+            f64::NEG_INFINITY
+        }
+        (AttributeKind::Date, DATE_END) | (AttributeKind::Timestamp, i64::MAX) => f64::INFINITY,
+        (_, number) => number as f64,
+    })
+}
+
+fn interval(interval: &pg_sys::Interval) -> f64 {
+    const DAY: i128 = 86_400_000_000;
+    match (interval.month, interval.day, interval.time) {
+        // From PostgreSQL 17 on these are the infinities; before, they are out of range.
+        (i32::MAX, i32::MAX, i64::MAX) => f64::INFINITY,
+        (i32::MIN, i32::MIN, i64::MIN) => f64::NEG_INFINITY,
+        (month, day, time) => {
+            ((i128::from(month) * 30 + i128::from(day)) * DAY + i128::from(time)) as f64
+        }
     }
 }
 

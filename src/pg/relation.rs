@@ -51,7 +51,7 @@ impl Relation {
         Relation(relation)
     }
 
-    pub(super) fn as_raw(self) -> pg_sys::Relation {
+    pub(crate) fn as_raw(self) -> pg_sys::Relation {
         self.0
     }
 

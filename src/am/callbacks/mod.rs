@@ -30,8 +30,9 @@ use pgrx::{PgBox, PgLogLevel, PgMemoryContexts, PgSqlErrorCode, ereport, pg_guar
 use std::ffi::{c_char, c_int, c_void};
 
 pub use ordered_scan::OrderedScan;
+pub use planning::is_ours;
 pub use reloptions::define as define_options;
-pub use scan_keys::{ORDER_BY_DISTANCE, ORDER_BY_SCORE};
+pub use scan_keys::{ORDER_BY_DISTANCE, ORDER_BY_NUMERIC_SCORE, ORDER_BY_SCORE};
 
 /// `chrono_handler`: what the access method can do.
 #[pgrx::pg_extern(sql = false)]
@@ -211,6 +212,12 @@ unsafe extern "C-unwind" fn validate_class(class: pg_sys::Oid) -> bool {
     is_valid
 }
 
+/// What the columns of an index of ours mean.
+pub fn columns_of_open(index: Relation) -> Result<Columns> {
+    // SAFETY: the index is open and of our access method.
+    Columns::new(&unsafe { catalog::index_columns(index.as_raw()) })
+}
+
 /// What an index's columns mean.
 pub fn columns_of(index: &TableIndex) -> Result<Columns> {
     // SAFETY: the index is open and of our access method.
@@ -285,7 +292,10 @@ unsafe extern "C-unwind" fn rescan(
         let request = scan_keys::request(keys, orders, &state.columns).or_raise();
         state.recheck = request.recheck;
         let relation = Relation::from_raw(scan.indexRelation);
-        state.scan.restart(relation, request).or_raise();
+        state
+            .scan
+            .restart(relation, &state.columns, request)
+            .or_raise();
         statistics::count_search(scan);
     }
 }

@@ -1,9 +1,19 @@
 //! The planner's door: what a scan costs.
 
-use crate::am::cost::Plan;
+use crate::am::cost::{BOUNDED, Plan, Sought};
+use crate::am::text::QueryText;
 use crate::guc;
-use pgrx::pg_guard;
+use crate::pg::node::{Constant, Node, Shape};
 use pgrx::pg_sys;
+use pgrx::{PgList, pg_guard};
+
+/// Whether an index is of our access method, by the function that estimates its costs.
+pub fn is_ours(index: &pg_sys::IndexOptInfo) -> bool {
+    let ours = cost_estimate as *const ();
+    index
+        .amcostestimate
+        .is_some_and(|estimate| std::ptr::eq(estimate as *const (), ours))
+}
 
 /// `amcostestimate`.
 #[expect(clippy::too_many_arguments, reason = "the signature is Postgres's")]
@@ -40,17 +50,45 @@ pub unsafe extern "C-unwind" fn cost_estimate(
         let index = pg_sys::index_open(info.indexoid, pg_sys::NoLock as pg_sys::LOCKMODE);
         let options = super::reloptions::of(index);
         pg_sys::index_close(index, pg_sys::NoLock as pg_sys::LOCKMODE);
-        let cost = Plan {
+        let text = query_text(path);
+        let plan = Plan {
             rows: info.tuples,
             selectivity: generic.indexSelectivity,
             conditions: pg_sys::list_length((*path).indexclauses) as usize,
+            sought: text.as_ref().map_or(Sought::Nearest, Sought::from),
+            is_bounded: text.is_some_and(|text| text.predicate.is_some()),
             m: options.m,
             ef_search: guc::ef_search(),
             operator_cost: pg_sys::cpu_operator_cost,
             entry_cost: pg_sys::cpu_index_tuple_cost,
+        };
+        if plan.is_bounded {
+            *selectivity *= BOUNDED;
         }
-        .ordered();
+        let cost = plan.ordered();
         *startup_cost = cost.startup;
         *total_cost = cost.total;
+    }
+}
+
+/// What a path asks the index for, where it does not ask for the bare distance.
+///
+/// # Safety
+/// A path of an index of ours.
+unsafe fn query_text(path: *mut pg_sys::IndexPath) -> Option<QueryText> {
+    // SAFETY: by the caller; the list is of expressions.
+    unsafe {
+        let orders = PgList::<pg_sys::Node>::from_pg((*path).indexorderbys);
+        let order = Node::new(orders.get_ptr(0)?)?;
+        let Shape::Call { arguments, .. } = order.shape() else {
+            return None;
+        };
+        let Shape::Call { arguments, .. } = arguments.get(1)?.shape() else {
+            return None;
+        };
+        match arguments.first()?.shape() {
+            Shape::Constant(Constant::Text(text)) => text.parse().ok(),
+            _ => None,
+        }
     }
 }

@@ -14,6 +14,8 @@ use std::ops::Bound;
 pub const ORDER_BY_DISTANCE: u16 = 1;
 /// Strategy of the operator that orders by the score of a `chrono_query`.
 pub const ORDER_BY_SCORE: u16 = 2;
+/// Strategy of the operator that orders by such a score as a `numeric`.
+pub const ORDER_BY_NUMERIC_SCORE: u16 = 3;
 
 /// Decodes the keys of a scan. Fails where a query vector does not fit the column.
 ///
@@ -119,7 +121,7 @@ unsafe fn order(key: &ScanKeyData, columns: &Columns) -> Result<Order> {
             let vector = vector.with_dimensions(columns.dimensions, columns.element)?;
             Ok(Order::Distance(vector.bytes().to_vec()))
         }
-        ORDER_BY_SCORE => {
+        ORDER_BY_SCORE | ORDER_BY_NUMERIC_SCORE => {
             // SAFETY: the operator takes a chrono_query, which is a varlena.
             Ok(Order::Score(unsafe { datum::varlena(key.sk_argument) }))
         }

@@ -1,0 +1,328 @@
+//! The door through which Postgres's planner asks for more paths.
+//!
+//! For a table with a chrono index, in a statement that wants the first rows of an order that the
+//! index can compute, an ordinary index path is added. What comes of it is up to the planner: joins,
+//! partitions, prepared plans and EXPLAIN know nothing of it.
+//!
+//! The index finds the order of near rows by a walk that is nearly always right, not always. So the
+//! path is offered only where an order is all that is asked for: never to a statement that groups,
+//! makes rows distinct, numbers them or combines sets, and never where all rows are wanted, which
+//! a sort does better.
+//!
+//! This file may say `unsafe`.
+#![allow(unsafe_code)]
+
+use std::sync::OnceLock;
+
+use chronomind_core::score::Expr;
+use pgrx::pg_sys::{self, Oid};
+use pgrx::{PgList, pg_guard};
+
+use super::clauses;
+use super::predicate;
+use super::target::Target;
+use super::translate::Translator;
+use crate::am::callbacks::is_ours;
+use crate::am::text::QueryText;
+use crate::guc;
+use crate::pg::index_info::IndexInfo;
+use crate::pg::node::Node;
+
+type Hook = unsafe extern "C-unwind" fn(
+    *mut pg_sys::PlannerInfo,
+    *mut pg_sys::RelOptInfo,
+    pg_sys::Index,
+    *mut pg_sys::RangeTblEntry,
+);
+
+/// Whoever was asked before us.
+static PREVIOUS: OnceLock<Option<Hook>> = OnceLock::new();
+
+/// Makes the planner ask. For the server's start only.
+pub fn install() {
+    // SAFETY: the server is starting, in a single thread.
+    unsafe {
+        PREVIOUS.get_or_init(|| {
+            let previous = pg_sys::set_rel_pathlist_hook;
+            pg_sys::set_rel_pathlist_hook = Some(set_rel_pathlist);
+            previous
+        });
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn set_rel_pathlist(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    number: pg_sys::Index,
+    entry: *mut pg_sys::RangeTblEntry,
+) {
+    // SAFETY: Postgres gives valid structures, and whoever was asked before us gets the same.
+    unsafe {
+        if let Some(Some(previous)) = PREVIOUS.get() {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| previous(root, rel, number, entry));
+        }
+        if guc::enable_order_pushdown() && is_plain_table(rel, entry) && wants_first_rows(root) {
+            offer_paths(root, rel);
+        }
+    }
+}
+
+/// # Safety
+/// The planner's structures.
+unsafe fn is_plain_table(rel: *mut pg_sys::RelOptInfo, entry: *mut pg_sys::RangeTblEntry) -> bool {
+    // SAFETY: by the caller.
+    unsafe {
+        (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION
+            && !(*entry).inh
+            && (*entry).tablesample.is_null()
+            && !(*rel).indexlist.is_null()
+            && !pg_sys::is_dummy_rel(rel)
+    }
+}
+
+/// # Safety
+/// The planner's structure.
+unsafe fn wants_first_rows(root: *mut pg_sys::PlannerInfo) -> bool {
+    // SAFETY: by the caller.
+    unsafe {
+        let parse = &*(*root).parse;
+        let asks_for_order_alone = parse.groupClause.is_null()
+            && parse.groupingSets.is_null()
+            && parse.distinctClause.is_null()
+            && parse.setOperations.is_null()
+            && parse.havingQual.is_null()
+            && !parse.hasAggs
+            && !parse.hasWindowFuncs
+            && !(*root).sort_pathkeys.is_null()
+            && std::ptr::eq((*root).query_pathkeys, (*root).sort_pathkeys);
+        // Cursors, and subqueries under a LIMIT, have a fraction without a LIMIT of their own.
+        asks_for_order_alone && (!parse.limitCount.is_null() || (*root).tuple_fraction > 0.0)
+    }
+}
+
+/// What the rows are to be sorted by first.
+struct SortKey<'p> {
+    pathkey: *mut pg_sys::PathKey,
+    node: Node<'p>,
+    descending: bool,
+    nulls_first: bool,
+}
+
+/// # Safety
+/// The planner's structures.
+unsafe fn offer_paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) {
+    // SAFETY: by the caller; the list is of IndexOptInfo nodes.
+    unsafe {
+        let indexes = PgList::<pg_sys::IndexOptInfo>::from_pg((*rel).indexlist);
+        let ours = |info: &*mut pg_sys::IndexOptInfo| is_ours(&**info);
+        let mut indexes = indexes.iter_ptr().filter(ours).peekable();
+        if indexes.peek().is_none() {
+            return;
+        }
+        let Some(key) = sort_key(root, rel) else {
+            return;
+        };
+        for index in indexes.filter_map(|info| IndexInfo::new(info)) {
+            if index.is_complete()
+                && let Some(path) = path(root, rel, index, &key)
+            {
+                pg_sys::add_path(rel, path.cast());
+            }
+        }
+    }
+}
+
+/// The first sort key, where it is an expression of this table alone.
+///
+/// # Safety
+/// The planner's structures.
+unsafe fn sort_key<'p>(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+) -> Option<SortKey<'p>> {
+    // SAFETY: by the caller; the list is of PathKey nodes.
+    unsafe {
+        let keys = PgList::<pg_sys::PathKey>::from_pg((*root).query_pathkeys);
+        let pathkey = keys.get_ptr(0)?;
+        let class = (*pathkey).pk_eclass;
+        if (*class).ec_has_volatile || !stands_alone(class) {
+            return None;
+        }
+        let member = member(class, (*rel).relids)?;
+        #[cfg(feature = "pg18")]
+        let descending = (*pathkey).pk_cmptype == pg_sys::CompareType::COMPARE_GT;
+        #[cfg(not(feature = "pg18"))]
+        let descending = (*pathkey).pk_strategy == pg_sys::BTGreaterStrategyNumber as i32;
+        Some(SortKey {
+            pathkey,
+            node: Node::new((*member).em_expr)?,
+            descending,
+            nulls_first: (*pathkey).pk_nulls_first,
+        })
+    }
+}
+
+/// True where nothing else is known to equal the sort key. A merge join on it would take the order
+/// of our rows for exact.
+///
+/// # Safety
+/// The planner's structure.
+unsafe fn stands_alone(class: *mut pg_sys::EquivalenceClass) -> bool {
+    // SAFETY: by the caller; the list is of EquivalenceMember nodes.
+    unsafe {
+        let members = PgList::<pg_sys::EquivalenceMember>::from_pg((*class).ec_members);
+        members
+            .iter_ptr()
+            .filter(|&one| !(*one).em_is_child)
+            .count()
+            == 1
+    }
+}
+
+/// The member of an equivalence class that is computed from certain tables.
+///
+/// # Safety
+/// The planner's structures.
+unsafe fn member(
+    class: *mut pg_sys::EquivalenceClass,
+    relids: pg_sys::Relids,
+) -> Option<*mut pg_sys::EquivalenceMember> {
+    // SAFETY: by the caller; the list is of EquivalenceMember nodes.
+    unsafe {
+        #[cfg(feature = "pg18")]
+        {
+            let mut iterator = pg_sys::EquivalenceMemberIterator::default();
+            pg_sys::setup_eclass_member_iterator(&mut iterator, class, relids);
+            std::iter::from_fn(|| {
+                let member = pg_sys::eclass_member_iterator_next(&mut iterator);
+                (!member.is_null()).then_some(member)
+            })
+            .find(|&one| pg_sys::bms_equal((*one).em_relids, relids))
+        }
+        #[cfg(not(feature = "pg18"))]
+        {
+            let members = PgList::<pg_sys::EquivalenceMember>::from_pg((*class).ec_members);
+            members
+                .iter_ptr()
+                .find(|&one| pg_sys::bms_equal((*one).em_relids, relids))
+        }
+    }
+}
+
+/// The path of an index, where it can compute the order.
+///
+/// # Safety
+/// The planner's structures, the index being one of the relation's.
+unsafe fn path(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    index: IndexInfo<'_>,
+    key: &SortKey<'_>,
+) -> Option<*mut pg_sys::IndexPath> {
+    let target = Target::new(index)?;
+    let mut translator = Translator::new(&target);
+    let score = translator.translate(key.node)?;
+    let (vector, query) = translator.distance_operands()?;
+    // SAFETY: by the caller.
+    unsafe {
+        let clauses = clauses::sort(root, rel, index);
+        let conditions = clauses
+            .others
+            .iter()
+            .filter_map(|&info| Node::new((*info).clause));
+        let predicate = predicate::of(&mut translator, conditions);
+        let is_plain = score == Expr::Distance && !key.descending && !key.nulls_first;
+        let has_own_path = !clauses.has_arrays || cfg!(any(feature = "pg17", feature = "pg18"));
+        if is_plain && predicate.is_none() && has_own_path {
+            return None;
+        }
+        let text = QueryText {
+            score,
+            descending: key.descending,
+            nulls_first: key.nulls_first,
+            predicate,
+            wanted: wanted(root, &mut translator),
+        };
+        let parameters = translator.finish();
+        let order = target
+            .order(
+                |result| sorts(key.pathkey, result),
+                vector,
+                &text.to_string(),
+                query,
+                &parameters,
+            )?
+            .copy();
+        let path = pg_sys::create_index_path(
+            root,
+            index.as_raw(),
+            clauses.indexed,
+            pg_sys::lappend(std::ptr::null_mut(), order.as_raw().cast()),
+            pg_sys::lappend_int(std::ptr::null_mut(), 0),
+            pg_sys::lappend(std::ptr::null_mut(), key.pathkey.cast()),
+            pg_sys::ScanDirection::ForwardScanDirection,
+            false,
+            (*rel).lateral_relids,
+            1.0,
+            false,
+        );
+        (*path).path.parallel_safe &= pg_sys::is_parallel_safe(root, order.as_raw());
+        Some(path)
+    }
+}
+
+/// Whether a sort key's family sorts values of a type in its direction.
+///
+/// # Safety
+/// The planner's structure.
+unsafe fn sorts(key: *mut pg_sys::PathKey, result: Oid) -> bool {
+    // SAFETY: by the caller; a lookup by identifiers.
+    unsafe {
+        #[cfg(feature = "pg18")]
+        let operator = pg_sys::get_opfamily_member_for_cmptype(
+            (*key).pk_opfamily,
+            result,
+            result,
+            (*key).pk_cmptype,
+        );
+        #[cfg(not(feature = "pg18"))]
+        let operator = pg_sys::get_opfamily_member(
+            (*key).pk_opfamily,
+            result,
+            result,
+            (*key).pk_strategy as i16,
+        );
+        operator != Oid::INVALID
+    }
+}
+
+/// How many rows will be asked for: a number, or a parameter where the plan is for any LIMIT.
+///
+/// # Safety
+/// The planner's structure.
+unsafe fn wanted<'p>(
+    root: *mut pg_sys::PlannerInfo,
+    translator: &mut Translator<'_, 'p>,
+) -> Option<Expr> {
+    // SAFETY: by the caller.
+    unsafe {
+        let (parse, fraction) = (&*(*root).parse, (*root).tuple_fraction);
+        let limit = [parse.limitCount, parse.limitOffset].map(|node| Node::new(node));
+        let rows = if (*root).limit_tuples > 0.0 {
+            (*root).limit_tuples
+        } else if limit[0].is_some() {
+            let parts: Vec<Node<'p>> = limit.into_iter().flatten().collect();
+            return parts.iter().all(|part| part.is_fixed()).then(|| {
+                let mut parts = parts.into_iter().map(|part| translator.fixed(part));
+                let first = parts.next().unwrap_or(Expr::Null);
+                parts.fold(first, |sum, part| sum + part)
+            });
+        } else if fraction >= 1.0 {
+            fraction
+        } else {
+            return None;
+        };
+        Some(Expr::Constant(rows))
+    }
+}

@@ -1,0 +1,111 @@
+//! Conditions on the distance, which let a search end before it has filled its LIMIT.
+//!
+//! They stay filters above the scan, which decide. The index only has to know when no row further
+//! away can meet them. It computes the distance a little differently than the operator, in another
+//! order of additions; so its conditions are more generous, by more than single precision errs.
+
+use chronomind_core::distance::Metric;
+use chronomind_core::score::{Binary, BlendExpr, Expr};
+
+use super::translate::Translator;
+use crate::am::direction::{Direction, Trust, direction};
+use crate::pg::node::Node;
+
+/// By how much a condition on a distance is more generous, relative to the distance, or to 1 where
+/// it is a difference from 1.
+const SLACK: f64 = 1e-4;
+
+/// The conjunction of all conditions that mention the distance and can be translated.
+pub fn of<'p>(
+    translator: &mut Translator<'_, 'p>,
+    conditions: impl Iterator<Item = Node<'p>>,
+) -> Option<Expr> {
+    let metric = translator.target.metric();
+    conditions
+        .filter_map(|condition| generous(&translator.translate(condition)?, metric))
+        .reduce(|all, one| Expr::binary(Binary::And, all, one))
+}
+
+/// The condition for a distance that errs, `None` where it is not about the distance.
+fn generous(condition: &Expr, metric: Metric) -> Option<Expr> {
+    let (nearer, farther) = match metric {
+        Metric::Cosine => (Expr::Distance - SLACK, Expr::Distance + SLACK),
+        Metric::L2 | Metric::L1 => (
+            Expr::Distance * (1.0 - SLACK),
+            Expr::Distance * (1.0 + SLACK),
+        ),
+        // A sum whose terms cancel errs by what they were before, which nobody knows.
+        Metric::InnerProduct => return None,
+    };
+    let with = |distance: &Expr| substitute(condition, distance);
+    match direction(condition, Trust::Nothing) {
+        Direction::Level => None,
+        Direction::Falls => Some(with(&nearer)),
+        Direction::Rises => Some(with(&farther)),
+        Direction::Unknown => Some(Expr::binary(Binary::Or, with(&nearer), with(&farther))),
+    }
+}
+
+/// The expression with something else in the place of the distance.
+fn substitute(expr: &Expr, distance: &Expr) -> Expr {
+    let of = |expr: &Expr| substitute(expr, distance);
+    match expr {
+        Expr::Distance => distance.clone(),
+        Expr::Unary(function, argument) => Expr::unary(*function, of(argument)),
+        Expr::Binary(function, left, right) => Expr::binary(*function, of(left), of(right)),
+        Expr::Variadic(function, arguments) => {
+            Expr::variadic(*function, arguments.iter().map(of).collect::<Vec<_>>())
+        }
+        Expr::Case {
+            branches,
+            otherwise,
+        } => {
+            let branches = branches
+                .iter()
+                .map(|(condition, value)| (of(condition), of(value)));
+            Expr::case(branches.collect::<Vec<_>>(), of(otherwise))
+        }
+        Expr::Blend(blend) => Expr::Blend(Box::new(BlendExpr {
+            distance: of(&blend.distance),
+            created_at: of(&blend.created_at),
+            importance: of(&blend.importance),
+            decay_rate: of(&blend.decay_rate),
+            recency_weight: of(&blend.recency_weight),
+            importance_weight: of(&blend.importance_weight),
+            as_of: of(&blend.as_of),
+            base_rate: of(&blend.base_rate),
+        })),
+        Expr::Constant(_) | Expr::Null | Expr::Parameter(_) | Expr::Attribute(_) => expr.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str, metric: Metric) -> Option<String> {
+        Some(generous(&text.parse().unwrap(), metric)?.to_string())
+    }
+
+    #[test]
+    fn thresholds_are_generous() {
+        assert_eq!(
+            of("1 - distance >= 0.7", Metric::Cosine).as_deref(),
+            Some("1 - (distance - 0.0001) >= 0.7")
+        );
+        assert_eq!(
+            of("distance > 0.5", Metric::L2).as_deref(),
+            Some("distance * 1.0001 > 0.5")
+        );
+        assert_eq!(
+            of("distance * importance < 1", Metric::Cosine).as_deref(),
+            Some("(distance - 0.0001) * importance < 1 OR (distance + 0.0001) * importance < 1")
+        );
+    }
+
+    #[test]
+    fn some_conditions_are_left_alone() {
+        assert_eq!(of("importance > 0.5", Metric::Cosine), None);
+        assert_eq!(of("distance < 0.5", Metric::InnerProduct), None);
+    }
+}

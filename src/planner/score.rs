@@ -1,0 +1,57 @@
+//! `chrono_score` as the formula that it is.
+//!
+//! Weights that a call leaves open come from the settings when the scan begins, and are checked then
+//! as the function checks them.
+
+use chronomind_core::score::{BlendExpr, Expr, Variadic};
+
+use super::translate::{Place, Translator};
+use crate::pg::node::{Constant, Node, Shape};
+
+/// Translates a call with these arguments, all seven of them: the planner has filled in those that
+/// the statement leaves out.
+pub fn translate<'p>(
+    translator: &mut Translator<'_, 'p>,
+    arguments: &[Node<'p>],
+    place: Place<'p>,
+) -> Option<Expr> {
+    let &[
+        distance,
+        created_at,
+        importance,
+        decay_rate,
+        recency_weight,
+        importance_weight,
+        as_of,
+    ] = arguments
+    else {
+        return None;
+    };
+    let weights = [recency_weight, importance_weight];
+    if !weights.into_iter().all(Node::is_fixed) {
+        return None;
+    }
+    let mut part = |name| Some(translator.parameter(translator.target.blend(name, weights)?));
+    let (recency_weight, importance_weight) = (part("recency")?, part("importance")?);
+    let base_rate = part("decay")?;
+    let now = translator.target.now();
+    let as_of = match as_of.shape() {
+        Shape::Constant(Constant::Null) => translator.parameter(now),
+        Shape::Constant(_) => translator.value(as_of, place)?,
+        _ if as_of.equals(now) => translator.parameter(now),
+        _ => Expr::variadic(
+            Variadic::Coalesce,
+            [translator.value(as_of, place)?, translator.parameter(now)],
+        ),
+    };
+    Some(Expr::Blend(Box::new(BlendExpr {
+        distance: translator.value(distance, place)?,
+        created_at: translator.value(created_at, place)?,
+        importance: translator.value(importance, place)?,
+        decay_rate: translator.value(decay_rate, place)?,
+        recency_weight,
+        importance_weight,
+        as_of,
+        base_rate,
+    })))
+}

@@ -1,0 +1,128 @@
+//! An index that an order is translated for: what its columns are, and what it is asked by.
+
+use chronomind_core::distance::Metric;
+use pgrx::pg_sys::{self, Oid};
+
+use crate::am::callbacks::{self, ORDER_BY_DISTANCE, ORDER_BY_NUMERIC_SCORE, ORDER_BY_SCORE};
+use crate::am::columns::Columns;
+use crate::pg::attribute::AttributeType;
+use crate::pg::catalog::{self, METRIC_FUNCTION};
+use crate::pg::index_info::IndexInfo;
+use crate::pg::node::{self, Node};
+
+/// An index, and the identities of what belongs to its extension.
+pub struct Target<'p> {
+    index: IndexInfo<'p>,
+    columns: Columns,
+    /// The schema of the extension.
+    schema: Oid,
+    /// The type `chrono_query`.
+    query_type: Oid,
+    distance_function: Oid,
+    score_function: Option<Oid>,
+    number_function: Oid,
+}
+
+impl<'p> Target<'p> {
+    /// `None` where the index is not of the extension's own operator classes.
+    pub fn new(index: IndexInfo<'p>) -> Option<Target<'p>> {
+        let columns = index.with_relation(callbacks::columns_of_open).ok()?;
+        let (family, vector) = (index.family(0), index.input_type(0));
+        // Nobody needs the search path to find what the operator class came with.
+        let schema = catalog::schema_of_function(index.support_function(0, METRIC_FUNCTION));
+        let distance = catalog::family_operator(family, vector, vector, ORDER_BY_DISTANCE)?;
+        let float = pg_sys::FLOAT8OID;
+        let time = pg_sys::TIMESTAMPTZOID;
+        let score = [float, time, float, float, float, float, time];
+        Some(Target {
+            index,
+            columns,
+            schema,
+            query_type: catalog::type_in(schema, c"chrono_query")?,
+            distance_function: catalog::operator_function(distance),
+            score_function: catalog::function_in(schema, c"chrono_score", &score),
+            number_function: catalog::function_in(schema, c"chrono_key", &[pg_sys::ANYELEMENTOID])?,
+        })
+    }
+
+    /// The metric of the distance.
+    pub fn metric(&self) -> Metric {
+        self.columns.metric
+    }
+
+    /// The function that measures the index's distance.
+    pub fn distance_function(&self) -> Oid {
+        self.distance_function
+    }
+
+    /// `chrono_score`
+    pub fn score_function(&self) -> Option<Oid> {
+        self.score_function
+    }
+
+    /// True for the indexed vector.
+    pub fn is_vector(&self, node: Node<'_>) -> bool {
+        self.index.holds(0, node)
+    }
+
+    /// The attribute that an expression is.
+    pub fn attribute(&self, node: Node<'_>) -> Option<(&str, AttributeType)> {
+        let found = (1..self.index.columns()).find(|&column| self.index.holds(column, node))?;
+        let name = self.columns.names.get(found - 1)?;
+        Some((name, *self.columns.attributes.get(found - 1)?))
+    }
+
+    /// An expression as the `double precision` that the index knows its value by.
+    pub fn number(&self, node: Node<'p>) -> Node<'p> {
+        let float = pg_sys::FLOAT8OID;
+        match node.type_of() {
+            pg_sys::FLOAT8OID => node,
+            pg_sys::FLOAT4OID => node::cast(pg_sys::F_FLOAT8_FLOAT4, float, node),
+            pg_sys::INT2OID => node::cast(pg_sys::F_FLOAT8_INT2, float, node),
+            pg_sys::INT4OID => node::cast(pg_sys::F_FLOAT8_INT4, float, node),
+            pg_sys::INT8OID => node::cast(pg_sys::F_FLOAT8_INT8, float, node),
+            _ => node::call(self.number_function, float, &[node]),
+        }
+    }
+
+    /// The weight or rate that `chrono_score` would take.
+    pub fn blend(&self, part: &str, weights: [Node<'p>; 2]) -> Option<Node<'p>> {
+        let (text, float) = (pg_sys::TEXTOID, pg_sys::FLOAT8OID);
+        let function = catalog::function_in(self.schema, c"chrono_blend", &[text, float, float])?;
+        let [recency, importance] = weights;
+        Some(node::call(
+            function,
+            float,
+            &[node::text(part), recency, importance],
+        ))
+    }
+
+    /// `now()`
+    pub fn now(&self) -> Node<'p> {
+        node::call(pg_sys::F_NOW.into(), pg_sys::TIMESTAMPTZOID, &[])
+    }
+
+    /// `vector <~> chrono_query(text, query, parameters)`, of a type that a sort family sorts.
+    pub fn order(
+        &self,
+        sorts: impl Fn(Oid) -> bool,
+        vector: Node<'p>,
+        text: &str,
+        query: Node<'p>,
+        parameters: &[Node<'p>],
+    ) -> Option<Node<'p>> {
+        let kind = self.index.input_type(0);
+        let results = [
+            (pg_sys::FLOAT8OID, ORDER_BY_SCORE),
+            (pg_sys::NUMERICOID, ORDER_BY_NUMERIC_SCORE),
+        ];
+        let (result, strategy) = results.into_iter().find(|(result, _)| sorts(*result))?;
+        let family = self.index.family(0);
+        let operator = catalog::family_operator(family, kind, self.query_type, strategy)?;
+        let types = [pg_sys::TEXTOID, kind, pg_sys::FLOAT8ARRAYOID];
+        let function = catalog::function_in(self.schema, c"chrono_query", &types)?;
+        let arguments = [node::text(text), query, node::array(parameters)];
+        let asked = node::call(function, self.query_type, &arguments);
+        Some(node::operator(operator, result, vector, asked))
+    }
+}
