@@ -290,3 +290,15 @@ RETURNS TABLE (
 
 COMMENT ON FUNCTION chrono_explain IS
     'runs a SELECT and tells of each scan of a chrono index how many rows it looked at, and the bound of all that it did not: no row that is better than the last was missed';
+
+-- Is an index whole -----------------------------------------------------------------------------------
+
+CREATE FUNCTION chrono_check(index regclass)
+RETURNS TABLE (table_rows bigint, index_rows bigint, dead_rows bigint, vectors bigint)
+    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'chrono_check_wrapper';
+
+COMMENT ON FUNCTION chrono_check IS
+    'compares an index with its table, and with its pages where it is in memory; fails with what is wrong (XX002)';
+
+-- It reads a whole table with whatever rights.
+REVOKE ALL ON FUNCTION chrono_check FROM PUBLIC;

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod callbacks;
+pub mod check;
 pub mod columns;
 pub mod cost;
 pub mod direction;

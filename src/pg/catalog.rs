@@ -351,3 +351,14 @@ unsafe fn owned(string: *mut c_char) -> String {
         text
     }
 }
+
+/// A relation's name for messages, quoted; its number where there is none.
+pub fn relation_name(oid: Oid) -> String {
+    // SAFETY: the name is a palloc'd string, or null for an unknown relation.
+    let name = unsafe { owned(pg_sys::get_rel_name(oid)) };
+    if name.is_empty() {
+        format!("relation {}", oid.to_u32())
+    } else {
+        format!("\"{name}\"")
+    }
+}

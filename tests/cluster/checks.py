@@ -61,10 +61,12 @@ def by_scan(connection, where="true"):
 
 
 def assert_whole(connection, where="true", least_recall=0.95):
-    """The index gives each row of the table once, with its own vector, the nearest ones first.
+    """The index is what its table and pages say, and gives each row of the table once, with its own
+    vector, the nearest ones first.
 
     Returns the ids.
     """
+    connection.execute("SELECT chrono_check('items_idx')")
     heap = by_scan(connection, where)
     for seed in (-1, -2):
         query = connection.execute("SELECT some_vector(%s)", [seed]).fetchone()[0]

@@ -78,9 +78,13 @@ def vacuumer(connection, number):
     time.sleep(0.05)
 
 
+def checker(connection, number):
+    connection.execute("SELECT chrono_check('items_idx')")
+
+
 def test_writers_readers_and_vacuum_at_once(items):
     writers = [inserter(0), inserter(1), changer, deleter]
-    with Load(items, *writers, reader, reader, cursor_reader, vacuumer):
+    with Load(items, *writers, reader, reader, cursor_reader, checker, vacuumer):
         time.sleep(SECONDS)
     with connect(items) as connection:
         assert_whole(connection)

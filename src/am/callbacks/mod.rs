@@ -5,6 +5,7 @@
 //! catches that, and the panics of Rust, so that destructors run.
 #![allow(unsafe_code)]
 
+mod checking;
 mod ordered_scan;
 mod planning;
 mod reloptions;

@@ -111,7 +111,43 @@ pub unsafe fn scan_heap<'a>(
     columns: &'a Columns,
     take: &'a mut Take<'a>,
 ) -> f64 {
-    let mut scan = HeapScan {
+    // SAFETY: by the caller.
+    unsafe { scan_with(heap, index, info, columns, take, std::ptr::null_mut()) }
+}
+
+/// Gives every row that the statement's snapshot sees and the index has to have.
+///
+/// # Safety
+/// `index` is an open index on the open table `heap`, with these columns.
+pub unsafe fn scan_visible<'a>(
+    heap: pg_sys::Relation,
+    index: pg_sys::Relation,
+    columns: &'a Columns,
+    take: &'a mut Take<'a>,
+) {
+    // SAFETY: by the caller; the function called last ends the scan.
+    unsafe {
+        let info = pg_sys::BuildIndexInfo(index);
+        // What makes the server go by the snapshot instead of by what anybody may see.
+        (*info).ii_Concurrent = true;
+        let snapshot = pg_sys::GetActiveSnapshot();
+        let no_keys = std::ptr::null_mut();
+        let scan = pg_sys::table_beginscan_strat(heap, snapshot, 0, no_keys, true, true);
+        scan_with(heap, index, info, columns, take, scan);
+    }
+}
+
+/// # Safety
+/// As for [`scan_heap`]; `scan` is null or a scan of the table.
+unsafe fn scan_with<'a>(
+    heap: pg_sys::Relation,
+    index: pg_sys::Relation,
+    info: *mut pg_sys::IndexInfo,
+    columns: &'a Columns,
+    take: &'a mut Take<'a>,
+    scan: pg_sys::TableScanDesc,
+) -> f64 {
+    let mut state = HeapScan {
         decoder: RowDecoder::new(columns),
         take,
     };
@@ -124,8 +160,8 @@ pub unsafe fn scan_heap<'a>(
             true,
             true,
             Some(build_row),
-            (&raw mut scan).cast(),
-            std::ptr::null_mut(),
+            (&raw mut state).cast(),
+            scan,
         )
     }
 }

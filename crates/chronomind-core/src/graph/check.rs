@@ -56,7 +56,7 @@ impl Graph<'_> {
             }
         }
         report.live = live.len() as u32;
-        let reached = self.reached(len, interrupt)?;
+        let reached = self.reached(interrupt)?;
         if let Some(id) = live.into_iter().find(|&id| !reached.contains(id)) {
             return Err(Error::Inconsistent {
                 what: "the spanning tree does not hold a node",

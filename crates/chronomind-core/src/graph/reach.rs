@@ -15,7 +15,7 @@ use crate::primitive::Ordering;
 /// Nodes between two looks at the interrupt check.
 const STRIDE: u32 = 4_096;
 
-/// The nodes below some id that the tree connects with the entry point.
+/// The nodes that the tree connects with the entry point.
 pub(super) struct Reached(Vec<bool>);
 
 impl Reached {
@@ -33,11 +33,12 @@ impl Reached {
         let mut stack = vec![from];
         let mut count = 0_u32;
         while let Some(id) = stack.pop() {
-            // A node that came later is nobody's business here.
-            let Some(met) = self.0.get_mut(id as usize) else {
-                continue;
-            };
-            if std::mem::replace(met, true) {
+            let at = id as usize;
+            // Writers may have added nodes since, and a node's parent may have a higher id.
+            if at >= self.0.len() {
+                self.0.resize(at + 1, false);
+            }
+            if std::mem::replace(&mut self.0[at], true) {
                 continue;
             }
             count += 1;
@@ -61,8 +62,8 @@ impl Graph<'_> {
             .filter_map(id_of)
     }
 
-    pub(super) fn reached(&self, len: u32, interrupt: &mut Interrupt<'_>) -> Result<Reached> {
-        let mut reached = Reached(vec![false; len as usize]);
+    pub(super) fn reached(&self, interrupt: &mut Interrupt<'_>) -> Result<Reached> {
+        let mut reached = Reached(vec![false; self.len() as usize]);
         if let Some(entry) = self.entry() {
             reached.spread(self, entry.id, interrupt)?;
         }
@@ -76,10 +77,9 @@ impl Graph<'_> {
     /// # Errors
     /// [`Error::Stopped`] when the interrupt check says so.
     pub fn reconnect(&self, inserter: &mut Inserter, interrupt: &mut Interrupt<'_>) -> Result<u32> {
-        let len = self.len();
-        let mut reached = self.reached(len, interrupt)?;
+        let mut reached = self.reached(interrupt)?;
         let mut found = 0;
-        for id in 0..len {
+        for id in 0..self.len() {
             if reached.contains(id) || self.state(id) != State::Live {
                 continue;
             }

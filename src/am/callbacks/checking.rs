@@ -1,0 +1,95 @@
+//! The door of `chrono_check`.
+
+use pgrx::iter::TableIterator;
+use pgrx::pg_sys::{self, Oid};
+use pgrx::{PgSqlErrorCode, name, pg_extern};
+
+use super::{open, rows};
+use crate::am::check;
+use crate::error::{Error, OrRaise, Result};
+use crate::pg::catalog;
+use crate::pg::relation::Relation;
+
+#[pg_extern(sql = false)]
+fn chrono_check(
+    index: Oid,
+) -> TableIterator<
+    'static,
+    (
+        name!(table_rows, i64),
+        name!(index_rows, i64),
+        name!(dead_rows, i64),
+        name!(vectors, i64),
+    ),
+> {
+    let checked = check_index(index).or_raise();
+    TableIterator::once((
+        checked.heap_rows as i64,
+        checked.live_postings as i64,
+        checked.dead_postings as i64,
+        checked.nodes as i64,
+    ))
+}
+
+fn check_index(index: Oid) -> Result<check::Checked> {
+    const SHARE: i32 = pg_sys::AccessShareLock as i32;
+    // SAFETY: lookups by identifier. The locks stay until the end of the transaction, the table's
+    // taken first as everywhere; what an error leaves open is closed by the server.
+    unsafe {
+        let table = pg_sys::IndexGetRelation(index, true);
+        if table == Oid::INVALID {
+            return Err(not_ours(index));
+        }
+        let heap = pg_sys::table_open(table, SHARE);
+        let raw = pg_sys::index_open(index, SHARE);
+        if (*(*raw).rd_rel).relam != pg_sys::get_index_am_oid(c"chrono".as_ptr(), true) {
+            return Err(not_ours(index));
+        }
+        let (relation, columns) = open(raw)?;
+        check_usable(raw, relation)?;
+        let checked = check::check(relation, &mut |take| {
+            rows::scan_visible(heap, raw, &columns, take);
+        });
+        pg_sys::index_close(raw, pg_sys::NoLock as i32);
+        pg_sys::table_close(heap, pg_sys::NoLock as i32);
+        checked
+    }
+}
+
+fn not_ours(relation: Oid) -> Error {
+    Error::mistake(
+        PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
+        format!("{} is not a chrono index", catalog::relation_name(relation)),
+    )
+    .hint("Name an index that was made with USING chrono.")
+}
+
+/// Fails where the index is not one that every row of this snapshot must be in.
+///
+/// # Safety
+/// The relation is an open index.
+unsafe fn check_usable(raw: pg_sys::Relation, relation: Relation) -> Result<()> {
+    // SAFETY: an open index has its catalog row; a statement has a snapshot.
+    let (valid, young) = unsafe {
+        let form = &*(*raw).rd_index;
+        let made = pg_sys::HeapTupleHeaderGetXmin((*(*raw).rd_indextuple).t_data);
+        let oldest = (*pg_sys::GetActiveSnapshot()).xmin;
+        let seen = pg_sys::TransactionIdPrecedes(made, oldest);
+        (form.indisvalid, form.indcheckxmin && !seen)
+    };
+    if !valid {
+        return Err(Error::mistake(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("index \"{}\" is not valid", relation.name()),
+        )
+        .detail("A CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY has not ended well.")
+        .hint("REINDEX or drop it."));
+    }
+    if young {
+        return Err(Error::contention(format!(
+            "index \"{}\" is younger than some row versions that this transaction sees",
+            relation.name()
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,321 @@
+//! `chrono_check`: is the index what its table and its pages say?
+//!
+//! Three things must agree: the table, the pages, and shared memory where the index is in it. The
+//! graph is checked by its own rules; every vector and posting on the pages is compared with memory;
+//! and every row that the statement's snapshot sees must have one posting, with its vector and its
+//! attributes. It may run beside writers and vacuum: what it calls damaged is damaged.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use chronomind_core::index::{Index, Published};
+use chronomind_core::postings::split;
+use chronomind_core::record::{Flags, PostingView, Tid};
+use chronomind_core::score::Row;
+
+use super::row::HeapRow;
+use crate::error::{Error, Result};
+use crate::pages::exact::{self, ExactReader};
+use crate::pages::walk::{Item, walk};
+use crate::pages::{self, Snapshot};
+use crate::pg::relation::Relation;
+use crate::pg::{interrupt, settings};
+use crate::recovery::{self, Opened};
+
+/// What a check went through.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Checked {
+    /// Rows of the table that were looked up.
+    pub heap_rows: u64,
+    /// Postings that are not dead.
+    pub live_postings: u64,
+    /// Postings that are.
+    pub dead_postings: u64,
+    /// Distinct vectors.
+    pub nodes: u64,
+}
+
+/// Gives every row of the table that the index has to have, and raises what its taker returns.
+pub type HeapScan<'a> = dyn FnMut(&mut dyn FnMut(HeapRow) -> Result<()>) + 'a;
+
+/// Checks an index. Fails with the first thing that is wrong.
+pub fn check(index: Relation, scan: &mut HeapScan<'_>) -> Result<Checked> {
+    let opened = recovery::open(index)?;
+    let snapshot = pages::snapshot(index)?;
+    let mut checked = Checked {
+        nodes: u64::from(snapshot.nodes),
+        ..Checked::default()
+    };
+    let source = match &opened {
+        Opened::Memory(memory) => {
+            check_graph(index, &memory.index)?;
+            compare_with_pages(index, &snapshot, &memory.index)?;
+            Source::Memory(&memory.index)
+        }
+        Opened::Pages => Source::Pages(ExactReader::open(index, &snapshot)?, &snapshot),
+    };
+    let passes = passes(u64::from(snapshot.postings));
+    for pass in 0..passes {
+        let mut part = Part {
+            index,
+            source: &source,
+            of: (pass, passes),
+            postings: HashMap::new(),
+            vector: vec![0; snapshot.layout.vector_bytes()],
+        };
+        let dead = part.collect()?;
+        checked.live_postings += part.postings.len() as u64;
+        checked.dead_postings += dead;
+        scan(&mut |row| {
+            checked.heap_rows += u64::from(part.has(row.tid.pack()));
+            part.look_up(&row)
+        });
+    }
+    Ok(checked)
+}
+
+/// How many times the table is read, so that the postings of each time fit `maintenance_work_mem`.
+fn passes(postings: u64) -> u64 {
+    const BYTES: u64 = 2 * size_of::<(u64, Known)>() as u64;
+    (postings * BYTES)
+        .div_ceil(settings::maintenance_memory() as u64)
+        .max(1)
+}
+
+fn check_graph(index: Relation, memory: &Index<'static>) -> Result<()> {
+    loop {
+        match memory.graph().check(&mut interrupt::is_pending) {
+            Ok(_) => return Ok(()),
+            Err(chronomind_core::Error::Stopped) => interrupt::check(),
+            Err(error) => return Err(Error::corruption(&index.name(), error.to_string())),
+        }
+    }
+}
+
+/// Every vector and posting on the pages must be the same in memory, unless its inserter has only
+/// logged it and is about to publish it. A row that a snapshot sees is past that: it is looked up in
+/// memory afterwards.
+fn compare_with_pages(index: Relation, pages: &Snapshot, memory: &Index<'static>) -> Result<()> {
+    let attributes = memory.postings().attributes();
+    let all = ((1_u64 << attributes) - 1) as u32;
+    let mut keys = vec![0; attributes];
+    let differs = |what: String| {
+        Err(Error::corruption(
+            &index.name(),
+            format!("{what} is not the same in memory and on the pages"),
+        ))
+    };
+    walk(index, None, pages, |item| match item {
+        Item::Vector { node, bytes } => match memory.graph().vector(node) {
+            Some(held) if held != bytes => differs(format!("the vector of node {node}")),
+            _ => Ok(()),
+        },
+        Item::Posting { id, posting } => {
+            let (number, slot) = split(id);
+            let Some(block) = memory.postings().block(number) else {
+                return Ok(());
+            };
+            if block.ready() >> slot & 1 == 0 {
+                return Ok(());
+            }
+            let row = block.row(slot, all, &mut keys);
+            // Vacuum marks it in memory first.
+            let buried = posting.flags().contains(Flags::DEAD) && block.live() >> slot & 1 == 1;
+            let node = posting.has_node().then(|| posting.node());
+            if buried
+                || block.tid(slot) != posting.tid().pack()
+                || block.node(slot) != node
+                || !same(&row, posting.nulls(), posting.keys())
+            {
+                return differs(format!("posting {id}"));
+            }
+            Ok(())
+        }
+        Item::Links { .. } | Item::Upper(_) => Ok(()),
+    })
+}
+
+/// Whether attributes are the same; what stands for a NULL does not count.
+fn same(row: &Row<'_>, nulls: u32, keys: impl ExactSizeIterator<Item = u64>) -> bool {
+    row.nulls == nulls
+        && row.keys.len() == keys.len()
+        && keys
+            .enumerate()
+            .all(|(at, key)| row.key(at).is_none_or(|own| own == key))
+}
+
+/// Where postings and vectors are looked up.
+enum Source<'s> {
+    Memory(&'s Index<'static>),
+    Pages(ExactReader<'s>, &'s Snapshot),
+}
+
+/// What is known of a row's posting.
+#[derive(Clone, Copy)]
+struct Known {
+    posting: u32,
+    vector: Vector,
+    attributes: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Vector {
+    Null,
+    NoDistance,
+    Node(u32),
+}
+
+/// The postings of a share of the table's rows.
+struct Part<'s> {
+    index: Relation,
+    source: &'s Source<'s>,
+    /// Which of how many.
+    of: (u64, u64),
+    postings: HashMap<u64, Known>,
+    vector: Vec<u8>,
+}
+
+impl Part<'_> {
+    fn has(&self, tid: u64) -> bool {
+        tid % self.of.1 == self.of.0
+    }
+
+    /// Learns the live postings, and counts the dead.
+    fn collect(&mut self) -> Result<u64> {
+        let mut dead = 0;
+        match self.source {
+            Source::Memory(memory) => memory.each_posting(|posting| {
+                if posting.id.is_multiple_of(4096) {
+                    interrupt::check();
+                }
+                dead += u64::from(posting.dead && self.has(posting.tid));
+                self.learn(posting.dead, posting.tid, Known::of(&posting))
+            })?,
+            Source::Pages(_, snapshot) => {
+                let mut keys = Vec::new();
+                exact::postings(self.index, snapshot, |id, posting| {
+                    let is_dead = posting.flags().contains(Flags::DEAD);
+                    let tid = posting.tid().pack();
+                    dead += u64::from(is_dead && self.has(tid));
+                    keys.clear();
+                    keys.extend(posting.keys());
+                    self.learn(is_dead, tid, Known::on_page(id, posting, &keys))
+                })?;
+            }
+        }
+        Ok(dead)
+    }
+
+    fn learn(&mut self, dead: bool, tid: u64, known: Known) -> Result<()> {
+        if dead || !self.has(tid) {
+            return Ok(());
+        }
+        match self.postings.entry(tid) {
+            Entry::Vacant(slot) => {
+                slot.insert(known);
+            }
+            // The row's place may have been given to another since the first was read.
+            Entry::Occupied(mut slot) if !is_live(self.source, slot.get().posting) => {
+                slot.insert(known);
+            }
+            Entry::Occupied(slot) => {
+                let (first, second) = (slot.get().posting, known.posting);
+                let what = format!("{} has postings {first} and {second}", named(tid));
+                return Err(Error::corruption(&self.index.name(), what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks a row of the table up.
+    fn look_up(&mut self, row: &HeapRow<'_>) -> Result<()> {
+        let tid = row.tid.pack();
+        if !self.has(tid) {
+            return Ok(());
+        }
+        let damaged = |what: &str| {
+            let what = format!("{} {what}", named(tid));
+            Err(Error::corruption(&self.index.name(), what))
+        };
+        let Some(known) = self.postings.get(&tid) else {
+            return damaged("is not in it");
+        };
+        if known.attributes != fingerprint(&row.attributes) {
+            return damaged("has other attributes in it");
+        }
+        let same = match (known.vector, row.vector) {
+            (Vector::Null, vector) => vector.is_none(),
+            (_, None) => false,
+            (Vector::NoDistance, Some(vector)) => vector.iter().all(|&byte| byte & 0x7f == 0),
+            (Vector::Node(node), Some(vector)) => match self.source {
+                Source::Memory(memory) => memory.graph().vector(node) == Some(vector),
+                Source::Pages(reader, _) => {
+                    reader.vector(node, &mut self.vector)?;
+                    self.vector == vector
+                }
+            },
+        };
+        if !same {
+            return damaged("has another vector in it");
+        }
+        Ok(())
+    }
+}
+
+fn is_live(source: &Source<'_>, posting: u32) -> bool {
+    match source {
+        Source::Memory(memory) => memory.postings().live(posting).is_some(),
+        Source::Pages(..) => true,
+    }
+}
+
+impl Known {
+    fn of(posting: &Published<'_>) -> Known {
+        Known {
+            posting: posting.id,
+            vector: match posting.node {
+                Some(node) => Vector::Node(node),
+                None if posting.has_distance => Vector::Null,
+                None => Vector::NoDistance,
+            },
+            attributes: fingerprint(&posting.row),
+        }
+    }
+
+    fn on_page(id: u32, posting: PostingView<'_>, keys: &[u64]) -> Known {
+        let row = Row {
+            keys,
+            nulls: posting.nulls(),
+        };
+        Known {
+            posting: id,
+            vector: if posting.has_node() {
+                Vector::Node(posting.node())
+            } else if posting.flags().contains(Flags::NO_DISTANCE) {
+                Vector::NoDistance
+            } else {
+                Vector::Null
+            },
+            attributes: fingerprint(&row),
+        }
+    }
+}
+
+/// A hash of a row's attributes.
+fn fingerprint(row: &Row<'_>) -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
+    for attribute in 0..row.keys.len() {
+        match row.key(attribute) {
+            Some(key) => hasher.write_u64(key),
+            None => hasher.write_u8(0),
+        }
+    }
+    hasher.finish()
+}
+
+/// A row, as `ctid` names it.
+fn named(tid: u64) -> String {
+    let Tid { block, offset } = Tid::unpack(tid);
+    format!("row ({block},{offset})")
+}
