@@ -67,7 +67,7 @@ pub fn meaning(function: Oid) -> Option<Meaning> {
     known.map(|(_, meaning)| *meaning)
 }
 
-const MEANINGS: [(u32, Meaning); 143] = [
+const MEANINGS: &[(u32, Meaning)] = &[
     (pg_sys::F_FLOAT8PL, ADD),
     (pg_sys::F_FLOAT8MI, SUBTRACT),
     (pg_sys::F_FLOAT8MUL, MULTIPLY),
@@ -173,6 +173,12 @@ const MEANINGS: [(u32, Meaning); 143] = [
     (pg_sys::F_INT2_INT8, Same),
     (pg_sys::F_INT4_INT8, Same),
     (pg_sys::F_INT4_BOOL, Same),
+    (pg_sys::F_INT2_FLOAT4, ROUND),
+    (pg_sys::F_INT4_FLOAT4, ROUND),
+    (pg_sys::F_INT8_FLOAT4, ROUND),
+    (pg_sys::F_INT2_FLOAT8, ROUND),
+    (pg_sys::F_INT4_FLOAT8, ROUND),
+    (pg_sys::F_INT8_FLOAT8, ROUND),
     (pg_sys::F_NUMERIC_ADD, ADD),
     (pg_sys::F_NUMERIC_SUB, SUBTRACT),
     (pg_sys::F_NUMERIC_MUL, MULTIPLY),
@@ -228,7 +234,7 @@ pub fn is_harmless(function: Oid) -> bool {
     HARMLESS.contains(&function.to_u32())
 }
 
-const HARMLESS: [u32; 22] = [
+const HARMLESS: &[u32] = &[
     pg_sys::F_NOW,
     pg_sys::F_TRANSACTION_TIMESTAMP,
     pg_sys::F_STATEMENT_TIMESTAMP,

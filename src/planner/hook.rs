@@ -26,7 +26,7 @@ use crate::am::callbacks::is_ours;
 use crate::am::text::QueryText;
 use crate::guc;
 use crate::pg::index_info::IndexInfo;
-use crate::pg::node::Node;
+use crate::pg::node::{Constant, Node, Shape};
 
 type Hook = unsafe extern "C-unwind" fn(
     *mut pg_sys::PlannerInfo,
@@ -97,8 +97,18 @@ unsafe fn wants_first_rows(root: *mut pg_sys::PlannerInfo) -> bool {
             && !(*root).sort_pathkeys.is_null()
             && std::ptr::eq((*root).query_pathkeys, (*root).sort_pathkeys);
         // Cursors, and subqueries under a LIMIT, have a fraction without a LIMIT of their own.
-        asks_for_order_alone && (!parse.limitCount.is_null() || (*root).tuple_fraction > 0.0)
+        asks_for_order_alone && (limit(root).is_some() || (*root).tuple_fraction > 0.0)
     }
+}
+
+/// The LIMIT of a statement; one of NULL is none.
+///
+/// # Safety
+/// The planner's structure.
+unsafe fn limit<'p>(root: *mut pg_sys::PlannerInfo) -> Option<Node<'p>> {
+    // SAFETY: by the caller.
+    let limit = unsafe { Node::new((*(*root).parse).limitCount) };
+    limit.filter(|limit| !matches!(limit.shape(), Shape::Constant(Constant::Null)))
 }
 
 /// What the rows are to be sorted by first.
@@ -233,7 +243,9 @@ unsafe fn path(
             .filter_map(|&info| Node::new((*info).clause));
         let predicate = predicate::of(&mut translator, conditions);
         let is_plain = score == Expr::Distance && !key.descending && !key.nulls_first;
-        let has_own_path = !clauses.has_arrays || cfg!(any(feature = "pg17", feature = "pg18"));
+        // Before PostgreSQL 17 only where it has no `= ANY` and one sort key.
+        let has_own_path = cfg!(any(feature = "pg17", feature = "pg18"))
+            || !clauses.has_arrays && pg_sys::list_length((*root).query_pathkeys) == 1;
         if is_plain && predicate.is_none() && has_own_path {
             return None;
         }
@@ -308,11 +320,11 @@ unsafe fn wanted<'p>(
     // SAFETY: by the caller.
     unsafe {
         let (parse, fraction) = (&*(*root).parse, (*root).tuple_fraction);
-        let limit = [parse.limitCount, parse.limitOffset].map(|node| Node::new(node));
         let rows = if (*root).limit_tuples > 0.0 {
             (*root).limit_tuples
-        } else if limit[0].is_some() {
-            let parts: Vec<Node<'p>> = limit.into_iter().flatten().collect();
+        } else if let Some(limit) = limit(root) {
+            let offset = Node::new(parse.limitOffset);
+            let parts: Vec<Node<'p>> = offset.into_iter().chain([limit]).collect();
             return parts.iter().all(|part| part.is_fixed()).then(|| {
                 let mut parts = parts.into_iter().map(|part| translator.fixed(part));
                 let first = parts.next().unwrap_or(Expr::Null);

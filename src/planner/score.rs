@@ -33,7 +33,6 @@ pub fn translate<'p>(
     }
     let mut part = |name| Some(translator.parameter(translator.target.blend(name, weights)?));
     let (recency_weight, importance_weight) = (part("recency")?, part("importance")?);
-    let base_rate = part("decay")?;
     let now = translator.target.now();
     let as_of = match as_of.shape() {
         Shape::Constant(Constant::Null) => translator.parameter(now),
@@ -44,6 +43,7 @@ pub fn translate<'p>(
             [translator.value(as_of, place)?, translator.parameter(now)],
         ),
     };
+    let base_rate = translator.parameter(translator.target.blend("decay", weights)?);
     Some(Expr::Blend(Box::new(BlendExpr {
         distance: translator.value(distance, place)?,
         created_at: translator.value(created_at, place)?,

@@ -494,6 +494,15 @@ impl<'t, 'p> Translator<'t, 'p> {
         let value = self.value(argument, place)?;
         match (field.to_ascii_lowercase().as_str(), source) {
             ("epoch", Source::Interval) => Some(value / SECOND),
+            ("day" | "days", Source::Interval) => {
+                let endless = Expr::binary(
+                    Binary::Equal,
+                    Expr::unary(Unary::Abs, value.clone()),
+                    f64::INFINITY.into(),
+                );
+                let days = Expr::unary(Unary::Trunc, value / (DAY * SECOND));
+                Some(Expr::case([(endless, Expr::Null)], days))
+            }
             ("epoch", Source::Timestamp) => Some((value + EPOCH * SECOND) / SECOND),
             ("epoch", Source::Date) => Some((value + EPOCH / DAY) * DAY),
             _ => None,
