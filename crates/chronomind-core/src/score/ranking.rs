@@ -46,19 +46,23 @@ impl Order for Ranking {
 
     fn bound(&self, nearest: f64, zone: &Bounds<'_>) -> u64 {
         let range = self.program.range(nearest, zone);
-        let first = if self.descending {
-            range.high
-        } else {
-            range.low
-        };
-        let numbers = range
-            .has_numbers()
-            .then(|| self.turned(encode_float(first)));
-        let nan = range.nan.then(|| self.turned(encode_float(f64::NAN)));
-        let null = range.null.then(|| self.null());
-        let ranks = [numbers, nan, null].into_iter().flatten();
         // Without any value there is no row.
-        ranks.min().unwrap_or(u64::MAX)
+        let mut bound = u64::MAX;
+        if range.has_numbers() {
+            let first = if self.descending {
+                range.high
+            } else {
+                range.low
+            };
+            bound = self.turned(encode_float(first));
+        }
+        if range.has_nan() {
+            bound = bound.min(self.turned(encode_float(f64::NAN)));
+        }
+        if range.has_null() {
+            bound = bound.min(self.null());
+        }
+        bound
     }
 
     fn score(&self, rank: u64) -> Option<f64> {

@@ -17,24 +17,27 @@ pub struct Interval {
     pub low: f64,
     /// The greatest number.
     pub high: f64,
-    /// Some value may be NaN.
-    pub nan: bool,
-    /// Some value may be NULL.
-    pub null: bool,
+    /// [`NAN`] and [`NULL`]. One word, for two flags that are written apart and copied together make
+    /// the processor wait.
+    marks: u64,
 }
+
+/// Some value may be NaN.
+const NAN: u64 = 1;
+/// Some value may be NULL.
+const NULL: u64 = 2;
 
 /// No value at all.
 const NOTHING: Interval = Interval {
     low: f64::INFINITY,
     high: f64::NEG_INFINITY,
-    nan: false,
-    null: false,
+    marks: 0,
 };
 /// Every number.
 const NUMBERS: Interval = Interval {
     low: f64::NEG_INFINITY,
     high: f64::INFINITY,
-    ..NOTHING
+    marks: 0,
 };
 
 /// What a condition can be.
@@ -47,10 +50,7 @@ struct Truth {
 impl Interval {
     fn point(value: f64) -> Interval {
         if value.is_nan() {
-            return Interval {
-                nan: true,
-                ..NOTHING
-            };
+            return NOTHING.or_nan(true);
         }
         Interval {
             low: value,
@@ -60,7 +60,7 @@ impl Interval {
     }
 
     /// The numbers between two, NaN standing for no bound.
-    fn between(low: f64, high: f64) -> Interval {
+    pub(super) fn between(low: f64, high: f64) -> Interval {
         Interval {
             low: if low.is_nan() { f64::NEG_INFINITY } else { low },
             high: if high.is_nan() { f64::INFINITY } else { high },
@@ -69,11 +69,15 @@ impl Interval {
     }
 
     /// The numbers spanned by some, NaN aside.
-    fn span(numbers: impl IntoIterator<Item = f64>) -> Interval {
-        let numbers = numbers.into_iter();
-        numbers.fold(NOTHING, |span, number| Interval {
-            low: span.low.min(number),
-            high: span.high.max(number),
+    fn span<const N: usize>(numbers: [f64; N]) -> Interval {
+        // Comparisons with NaN are false; those of `f64::min` take longer to say so.
+        numbers.into_iter().fold(NOTHING, |span, number| Interval {
+            low: if number < span.low { number } else { span.low },
+            high: if number > span.high {
+                number
+            } else {
+                span.high
+            },
             ..NOTHING
         })
     }
@@ -81,6 +85,16 @@ impl Interval {
     /// True when some value may be a number.
     pub fn has_numbers(&self) -> bool {
         self.low <= self.high
+    }
+
+    /// True when some value may be NaN.
+    pub fn has_nan(&self) -> bool {
+        self.marks & NAN != 0
+    }
+
+    /// True when some value may be NULL.
+    pub fn has_null(&self) -> bool {
+        self.marks & NULL != 0
     }
 
     fn contains(&self, number: f64) -> bool {
@@ -93,23 +107,28 @@ impl Interval {
 
     /// The numbers alone.
     fn numbers(&self) -> Interval {
+        Interval { marks: 0, ..*self }
+    }
+
+    /// All but NULL.
+    fn known(&self) -> Interval {
         Interval {
-            nan: false,
-            null: false,
+            marks: self.marks & !NULL,
             ..*self
         }
     }
 
-    fn or_nan(self, nan: bool) -> Interval {
-        Interval {
-            nan: self.nan || nan,
-            ..self
-        }
+    pub(super) fn or_nan(self, nan: bool) -> Interval {
+        self.or_marks(u64::from(nan) * NAN)
     }
 
-    fn or_null(self, null: bool) -> Interval {
+    pub(super) fn or_null(self, null: bool) -> Interval {
+        self.or_marks(u64::from(null) * NULL)
+    }
+
+    fn or_marks(self, marks: u64) -> Interval {
         Interval {
-            null: self.null || null,
+            marks: self.marks | marks,
             ..self
         }
     }
@@ -119,8 +138,7 @@ impl Interval {
         Interval {
             low: self.low.min(other.low),
             high: self.high.max(other.high),
-            nan: self.nan || other.nan,
-            null: self.null || other.null,
+            marks: self.marks | other.marks,
         }
     }
 
@@ -130,9 +148,9 @@ impl Interval {
 
     fn truth(&self) -> Truth {
         Truth {
-            holds: self.nan || self.has_numbers() && (self.low, self.high) != (0.0, 0.0),
+            holds: self.has_nan() || self.has_numbers() && (self.low, self.high) != (0.0, 0.0),
             fails: self.contains(0.0),
-            null: self.null,
+            null: self.has_null(),
         }
     }
 
@@ -141,16 +159,25 @@ impl Interval {
         self.truth().holds
     }
 
-    /// The interval of an operation, from those of the operations before it.
+    /// The interval of an operation before any zone is known.
+    pub(super) fn new(operation: &Operation) -> Interval {
+        match operation {
+            Operation::Constant(bits) => Interval::point(f64::from_bits(*bits)),
+            _ => NOTHING.or_null(true),
+        }
+    }
+
+    /// Computes the interval of an operation from those of the operations before it.
+    #[inline]
     pub(super) fn compute(
+        &mut self,
         operation: &Operation,
         before: &[Interval],
         distance: &Interval,
         zone: &Bounds<'_>,
-    ) -> Interval {
-        match *operation {
-            Operation::Constant(bits) => Interval::point(f64::from_bits(bits)),
-            Operation::Null => NOTHING.or_null(true),
+    ) {
+        *self = match *operation {
+            Operation::Constant(_) | Operation::Null => return,
             Operation::Distance => *distance,
             Operation::Attribute(attribute, kind) => {
                 let values = zone
@@ -222,8 +249,8 @@ fn widened(low: f64, high: f64) -> Interval {
 fn unary(function: Unary, x: &Interval) -> Interval {
     if function == Unary::IsNull {
         return truth(Truth {
-            holds: x.null,
-            fails: x.nan || x.has_numbers(),
+            holds: x.has_null(),
+            fails: x.has_nan() || x.has_numbers(),
             null: false,
         });
     }
@@ -240,7 +267,7 @@ fn unary(function: Unary, x: &Interval) -> Interval {
     } else {
         NOTHING
     };
-    numbers.or_nan(x.nan).or_null(x.null)
+    numbers.or_marks(x.marks)
 }
 
 fn of_numbers(function: Unary, low: f64, high: f64) -> Interval {
@@ -286,55 +313,70 @@ fn of_numbers(function: Unary, low: f64, high: f64) -> Interval {
     }
 }
 
+#[inline]
 fn binary(function: Binary, x: &Interval, y: &Interval) -> Interval {
-    let arithmetic: fn(&Interval, &Interval) -> Interval = match function {
-        Binary::Add => add,
-        Binary::Subtract => subtract,
-        Binary::Multiply => multiply,
-        Binary::Divide => divide,
-        Binary::Power => return raise(x, y).or_null(x.null || y.null),
+    let marks = x.marks | y.marks;
+    if !x.has_numbers() || !y.has_numbers() {
+        return match function {
+            Binary::Add | Binary::Subtract | Binary::Multiply | Binary::Divide => {
+                NOTHING.or_marks(marks)
+            }
+            Binary::Power => raise(x, y).or_marks(marks),
+            Binary::And | Binary::Or => connect(function, &x.truth(), &y.truth()),
+            _ => compare(function, x, y),
+        };
+    }
+    let numbers = match function {
+        Binary::Add => add(x, y),
+        Binary::Subtract => add(x, &of_numbers(Unary::Negate, y.low, y.high)),
+        Binary::Multiply => multiply(x, y),
+        Binary::Divide => divide(x, y),
+        Binary::Power => return raise(x, y).or_marks(marks),
         Binary::And | Binary::Or => return connect(function, &x.truth(), &y.truth()),
         _ => return compare(function, x, y),
     };
-    let numbers = if x.has_numbers() && y.has_numbers() {
-        arithmetic(x, y)
-    } else {
-        NOTHING
-    };
-    numbers.or_nan(x.nan || y.nan).or_null(x.null || y.null)
+    numbers.or_marks(marks)
 }
 
+#[inline]
 fn add(x: &Interval, y: &Interval) -> Interval {
+    let (low, high) = (x.low + y.low, x.high + y.high);
+    // Infinities may be opposite, and shown by the sums.
     let opposite =
         |x: &Interval, y: &Interval| x.high == f64::INFINITY && y.low == f64::NEG_INFINITY;
-    Interval::between(x.low + y.low, x.high + y.high).or_nan(opposite(x, y) || opposite(y, x))
-}
-
-fn subtract(x: &Interval, y: &Interval) -> Interval {
-    add(x, &of_numbers(Unary::Negate, y.low, y.high))
+    let nan = !(low.is_finite() && high.is_finite()) && (opposite(x, y) || opposite(y, x));
+    Interval::between(low, high).or_nan(nan)
 }
 
 /// A product grows or falls with each factor, so that its extremes are at the corners. A corner of 0
 /// and infinity has no number, and no other is missed: beside it are 0 and whatever the next corner
 /// along the infinite side has.
+#[inline]
 fn multiply(x: &Interval, y: &Interval) -> Interval {
-    let zero_infinity = |x: &Interval, y: &Interval| x.contains(0.0) && y.has_infinity();
     let corners = [
         x.low * y.low,
         x.low * y.high,
         x.high * y.low,
         x.high * y.high,
     ];
-    let nan = zero_infinity(x, y) || zero_infinity(y, x);
+    if !x.has_infinity() && !y.has_infinity() {
+        return Interval::span(corners);
+    }
+    let nan = x.has_infinity() && y.contains(0.0) || y.has_infinity() && x.contains(0.0);
     Interval::span(corners)
         .or_if(nan, Interval::point(0.0))
         .or_nan(nan)
 }
 
+#[inline]
 fn divide(x: &Interval, y: &Interval) -> Interval {
     let infinities = x.has_infinity() && y.has_infinity();
     if y.contains(0.0) {
         return NUMBERS.or_nan(infinities || x.contains(0.0));
+    }
+    // Half of the corners are the other half, and quotients are dear.
+    if y.low == y.high {
+        return Interval::span([x.low / y.low, x.high / y.low]).or_nan(infinities);
     }
     let corners = [
         x.low / y.low,
@@ -352,10 +394,8 @@ fn raise(x: &Interval, y: &Interval) -> Interval {
     } else {
         NOTHING
     };
-    let one = x.nan && y.contains(0.0) || y.nan && x.contains(1.0);
-    numbers
-        .or_if(one, Interval::point(1.0))
-        .or_nan(x.nan || y.nan)
+    let one = x.has_nan() && y.contains(0.0) || y.has_nan() && x.contains(1.0);
+    numbers.or_if(one, Interval::point(1.0))
 }
 
 fn raise_numbers(x: &Interval, y: &Interval) -> Interval {
@@ -388,7 +428,7 @@ fn raise_numbers(x: &Interval, y: &Interval) -> Interval {
 }
 
 fn compare(function: Binary, x: &Interval, y: &Interval) -> Interval {
-    let null = x.null || y.null;
+    let null = x.has_null() || y.has_null();
     let (Some((x_low, x_high)), Some((y_low, y_high))) = (keys(x), keys(y)) else {
         return NOTHING.or_null(null);
     };
@@ -412,7 +452,7 @@ fn compare(function: Binary, x: &Interval, y: &Interval) -> Interval {
 /// The values as keys, whose order is Postgres's: NaN is the greatest.
 fn keys(x: &Interval) -> Option<(u64, u64)> {
     let nan = encode_float(f64::NAN);
-    match (x.has_numbers(), x.nan) {
+    match (x.has_numbers(), x.has_nan()) {
         (true, false) => Some((encode_float(x.low), encode_float(x.high))),
         (true, true) => Some((encode_float(x.low), nan)),
         (false, true) => Some((nan, nan)),
@@ -439,7 +479,7 @@ fn variadic(function: Variadic, x: &Interval, y: &Interval) -> Interval {
     let mut both = NOTHING;
     match function {
         Variadic::Coalesce => {
-            return Interval { null: false, ..*x }.or_if(x.null, *y);
+            return x.known().or_if(x.has_null(), *y);
         }
         Variadic::Least => {
             // A number is less than NaN.
@@ -447,19 +487,18 @@ fn variadic(function: Variadic, x: &Interval, y: &Interval) -> Interval {
                 both = Interval::between(x.low.min(y.low), x.high.min(y.high));
             }
             both = both
-                .or_if(y.nan, x.numbers())
-                .or_if(x.nan, y.numbers())
-                .or_nan(x.nan && y.nan);
+                .or_if(y.has_nan(), x.numbers())
+                .or_if(x.has_nan(), y.numbers())
+                .or_nan(x.has_nan() && y.has_nan());
         }
         Variadic::Greatest => {
             if x.has_numbers() && y.has_numbers() {
                 both = Interval::between(x.low.max(y.low), x.high.max(y.high));
             }
-            both = both.or_nan(x.nan || y.nan);
+            both = both.or_nan(x.has_nan() || y.has_nan());
         }
     }
-    let alone = |x: &Interval| Interval { null: false, ..*x };
-    both.or_if(y.null, alone(x))
-        .or_if(x.null, alone(y))
-        .or_null(x.null && y.null)
+    both.or_if(y.has_null(), x.known())
+        .or_if(x.has_null(), y.known())
+        .or_null(x.has_null() && y.has_null())
 }

@@ -103,17 +103,16 @@ impl Program {
     /// What the values can be over a box, as [`may_hold`](Program::may_hold) describes it.
     pub fn range(&self, nearest: f64, zone: &Bounds<'_>) -> Interval {
         let (least, most) = self.distances;
-        let distance = Interval {
-            low: nearest.max(least),
-            high: most,
-            nan: zone.nan_distance,
-            null: zone.null_distance,
-        };
+        let distance = Interval::between(nearest.clamp(least, most), most)
+            .or_nan(zone.nan_distance)
+            .or_null(zone.null_distance);
         self.intervals.with(|intervals| {
-            intervals.clear();
-            for operation in &self.operations {
-                let interval = Interval::compute(operation, intervals, &distance, zone);
-                intervals.push(interval);
+            if intervals.is_empty() {
+                intervals.extend(self.operations.iter().map(Interval::new));
+            }
+            for (register, operation) in self.operations.iter().enumerate() {
+                let (before, rest) = intervals.split_at_mut(register);
+                rest[0].compute(operation, before, &distance, zone);
             }
             intervals[self.result]
         })

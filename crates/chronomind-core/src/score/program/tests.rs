@@ -355,8 +355,8 @@ proptest! {
                 let value = value(&expr, line, &parameters);
                 prop_assert!(bound <= rank, "{expr}: {value:?} of {line:?} in {range:?} of {zone:?}");
                 let inside = match value {
-                    None => range.null,
-                    Some(value) if value.is_nan() => range.nan,
+                    None => range.has_null(),
+                    Some(value) if value.is_nan() => range.has_nan(),
                     Some(value) => range.low <= value && value <= range.high,
                 };
                 prop_assert!(inside, "{expr}: {value:?} of {line:?} in {range:?} of {zone:?}");
@@ -450,7 +450,7 @@ fn bounds_of_usual_scores_are_tight() {
             close(range.low, low) && close(range.high, high),
             "{text}: {range:?}"
         );
-        assert!(!range.nan && !range.null, "{text}: {range:?}");
+        assert!(!range.has_nan() && !range.has_null(), "{text}: {range:?}");
     };
     let near = 0.6;
     check(
