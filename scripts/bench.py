@@ -1,10 +1,10 @@
 """Figures: the index beside pgvector's through SQL, then the core's own benches.
 
-    python3 -m scripts.bench [sql] [core]     # both by default
+    python3 -m scripts.bench [sql] [orders] [core]     # all by default
 
 `DATA=/path` names a folder of memories with vectors (see `scripts.texts`); by default it is
 `../shared/data/git-memories` where that is, else the demo's data. The SQL figures are printed as
-Markdown on standard output.
+Markdown on standard output. `ROWS=1000000` gives `orders` so many memories.
 """
 
 import argparse
@@ -23,12 +23,21 @@ def in_venv(module, pg, *arguments):
     run(python, "-m", f"benches.db.{module}", *arguments, cwd=ROOT, env=environment)
 
 
-def sql():
-    """The extension beside pgvector."""
+def _on_data(module):
     pg = postgres.default()
     extension.install(pg)
     shared = "DATA" not in os.environ and SHARED_DATA.is_dir()
-    in_venv("bench", pg, SHARED_DATA if shared else texts.folder())
+    in_venv(module, pg, SHARED_DATA if shared else texts.folder())
+
+
+def sql():
+    """The extension beside pgvector: build, search, insert."""
+    _on_data("bench")
+
+
+def orders():
+    """Any order and any filter, beside a sequential scan and pgvector."""
+    _on_data("orders_bench")
 
 
 def core():
@@ -36,7 +45,7 @@ def core():
     run("cargo", "bench", "-p", "chronomind-core", cwd=ROOT)
 
 
-SUITES = {"sql": sql, "core": core}
+SUITES = {"sql": sql, "orders": orders, "core": core}
 
 
 def _command():

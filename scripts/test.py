@@ -1,6 +1,6 @@
 """All tests: the core by itself, then the extension inside real servers.
 
-    python3 -m scripts.test [core] [loom] [regress] [cluster]     # all by default
+    python3 -m scripts.test [core] [loom] [regress] [cluster] [differential]     # all by default
 
 The server is that of `PG_CONFIG` where it is set; else there are two: the embedded one, and
 one compiled with assertions, for which the extension is built with its own assertions too.
@@ -12,7 +12,7 @@ import subprocess
 import time
 from functools import partial
 
-from scripts import extension, postgres, pypi, regress
+from scripts import differential, extension, postgres, pypi, regress
 from scripts.host import ROOT, main, run, say
 
 CORE = ROOT / "crates/chronomind-core"
@@ -71,7 +71,7 @@ def _steps(chosen):
 
 
 CORE_SUITES = {"core": core, "loom": loom}
-SERVER_SUITES = {"regress": sql, "cluster": cluster}
+SERVER_SUITES = {"regress": sql, "cluster": cluster, "differential": differential.ask}
 
 
 def _command():

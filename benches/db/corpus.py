@@ -8,7 +8,7 @@ needs no model, takes seconds, and texts about the same thing come out near each
 import gzip
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ import numpy as np
 from scripts.host import say
 
 DIMENSIONS = 192
+# Norm of the noise that makes new memories out of old ones without leaving the neighbourhood.
+NOISE = 0.35
 
 
 @dataclass
@@ -34,6 +36,37 @@ class Corpus:
     def now(self):
         """The time of the newest memory: the moment from which ages are counted."""
         return int(self.times.max())
+
+    def with_questions(self, count):
+        """The same with the first questions alone."""
+        return replace(
+            self,
+            questions=self.questions[:count],
+            question_vectors=self.question_vectors[:count],
+        )
+
+    def grown(self, count):
+        """So many memories: those there are and noised copies at other times, all in their order.
+
+        Noise of this norm leaves a copy in its neighbourhood, yet makes it a vector of its own.
+        """
+        random = np.random.default_rng(0)
+        sources = random.integers(len(self.ids), size=count - len(self.ids))
+        copies = np.empty((len(sources), self.vectors.shape[1]), dtype=np.float32)
+        for start in range(0, len(sources), 10_000):  # in portions, for noise is drawn in doubles
+            part = slice(start, start + 10_000)
+            noise = random.normal(size=copies[part].shape)
+            noise *= NOISE / np.linalg.norm(noise, axis=1, keepdims=True)
+            copies[part] = _unit(self.vectors[sources[part]] + noise)
+        times = np.concatenate([self.times, random.integers(self.times.min(), self.now, len(sources))])
+        order = np.argsort(times, kind="stable")
+        return replace(
+            self,
+            ids=np.arange(count),
+            times=times[order],
+            texts=[],
+            vectors=np.concatenate([self.vectors, copies])[order],
+        )
 
 
 def load(folder):

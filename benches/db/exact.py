@@ -23,8 +23,7 @@ class Exact:
         recency = np.exp(-blend.rate * self.ages)
         return (1 - blend.weight) * self.distances / 2 + blend.weight * (1 - recency)
 
-    def share_found(self, scores, question, ids):
+    def share_found(self, scores, ids):
         """How much of the true top ten is in `ids`; a row that ties with the tenth is as good."""
-        scores = scores[question]
         tenth = np.partition(scores, K - 1)[K - 1]
         return sum(scores[self.row_of[number]] <= tenth + TIE for number in set(ids[:K])) / K

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benches.db.contender import CHRONO, HNSW, SCAN, SEARCH, rerank
+from benches.db.corpus import NOISE
 
 EF_SEARCH = (20, 30, 40, 60, 80, 120, 160, 240, 320, 400)
 RECALL = 0.98
 WARM_UP = 10  # questions
-# Norm of the noise that makes new memories out of old ones without leaving the neighbourhood.
-NOISE = 0.35
 
 
 @dataclass
@@ -48,21 +47,22 @@ class Client:
     def nearest(self, contender, ef_search, questions=None):
         """The nearest by similarity through the contender's index."""
         self.set(contender.ef_search, ef_search)
-        self._check_plan(contender)
-        return self._ask(contender.nearest_statement(), self.exact.distances, {}, questions)
+        statement = contender.nearest_statement()
+        self.check_plan(statement)
+        return self.ask(statement, self.exact.distances.__getitem__, {}, questions)
 
-    def reach_recall(self, contender):
+    def reach_recall(self, contender, recall=RECALL):
         """The smallest beam that finds enough of the nearest, else the widest; and its answers."""
         for ef_search in EF_SEARCH:
             answers = self.nearest(contender, ef_search)
-            if answers.found() >= RECALL:
+            if answers.found() >= recall:
                 break
         return ef_search, answers
 
-    def floor(self):
+    def floor(self, table=CHRONO.table):
         """What any answer costs: a row by its primary key, with a question's vector sent along."""
-        statement = f"SELECT id FROM {CHRONO.table} WHERE id = 1 AND %(query)b IS NOT NULL"
-        return self._ask(statement, self.exact.distances, {}, None).p50()
+        statement = f"SELECT id FROM {table} WHERE id = 1 AND %(query)b IS NOT NULL"
+        return self.ask(statement, self.exact.distances.__getitem__).p50()
 
     def search(self, blend, questions=None):
         """`chrono_search` by the blend."""
@@ -82,9 +82,14 @@ class Client:
         parameters = blend.parameters(self.corpus.now)
         if statement is SEARCH:
             del parameters["rate"]
-        return self._ask(statement, self.exact.blend(blend), parameters, questions)
+        return self.ask(statement, self.exact.blend(blend).__getitem__, parameters, questions)
 
-    def _ask(self, statement, scores, parameters, questions):
+    def ask(self, statement, scores, parameters=None, questions=None):
+        """A statement with each question as `query`, besides other parameters.
+
+        `scores` gives the exact scores of all rows for the number of a question; lower is better.
+        """
+        parameters = parameters or {}
         vectors = self.corpus.question_vectors[:questions]
         answers = Answers()
         with self.connection.cursor() as cursor:
@@ -96,17 +101,15 @@ class Client:
                 rows = cursor.fetchall()
                 answers.seconds.append(time.perf_counter() - started)
                 ids = [row[0] for row in rows]
-                answers.shares.append(self.exact.share_found(scores, number, ids))
+                answers.shares.append(self.exact.share_found(scores(number), ids))
         return answers
 
-    def _check_plan(self, contender):
-        """A figure of a scan that goes another way would be no figure of this index."""
-        parameters = {"query": self.corpus.question_vectors[0]}
-        plan = self.connection.execute(
-            f"EXPLAIN {contender.nearest_statement()}", parameters
-        ).fetchall()
-        if not any("Index Scan using" in line for (line,) in plan):
-            raise RuntimeError(f"{contender.name}: the planner does not use the index: {plan}")
+    def check_plan(self, statement, parameters=None):
+        """A figure of a scan that goes another way would be no figure of an index."""
+        parameters = {"query": self.corpus.question_vectors[0], **(parameters or {})}
+        plan = self.connection.execute(f"EXPLAIN {statement}", parameters).fetchall()
+        if not any("Order By:" in line for (line,) in plan):
+            raise RuntimeError(f"the planner orders by no index: {plan}")
 
     def insert(self, contender, first_id, count):
         """Inserts memories like those there are, each in its own transaction.
