@@ -242,7 +242,11 @@ unsafe fn path(
             .iter()
             .filter_map(|&info| Node::new((*info).clause));
         let predicate = predicate::of(&mut translator, conditions);
-        let is_plain = score == Expr::Distance && !key.descending && !key.nulls_first;
+        let is_operator = matches!(
+            key.node.shape(),
+            Shape::Call { function, .. } if function == target.distance_function()
+        );
+        let is_plain = is_operator && !key.descending && !key.nulls_first;
         // Before PostgreSQL 17 only where it has no `= ANY` and one sort key.
         let has_own_path = cfg!(any(feature = "pg17", feature = "pg18"))
             || !clauses.has_arrays && pg_sys::list_length((*root).query_pathkeys) == 1;
