@@ -31,7 +31,7 @@ SELECT table_rows FROM chrono_check('items_idx');
 CREATE TABLE lies (what text PRIMARY KEY, factor real);
 INSERT INTO lies VALUES ('vector', 1), ('attribute', 1), ('predicate', 1);
 CREATE FUNCTION lie(kind text, id int) RETURNS real IMMUTABLE LANGUAGE plpgsql AS $$
-BEGIN RETURN (SELECT factor FROM lies WHERE what = kind); END $$;
+BEGIN RETURN (SELECT factor FROM public.lies WHERE what = kind); END $$;
 CREATE INDEX lies_idx ON items USING chrono (((v * ARRAY[lie('vector', id), 1, 1]::vector)::vector(3)) vector_l2_ops, (lie('attribute', id)))
     WHERE id * lie('predicate', id) > 250;
 SELECT * FROM chrono_check('lies_idx');

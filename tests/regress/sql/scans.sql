@@ -42,7 +42,11 @@ CLOSE held;
 -- The inner side of a join begins anew for each outer row.
 CREATE TABLE queries (id int, q vector(2));
 INSERT INTO queries VALUES (1, '[1.1,1]'), (2, '[399.1,1]'), (3, NULL), (4, '[200.1,0]'), (5, '[1.1,1]');
+SET enable_seqscan = on;
+SET enable_sort = off;
 EXPLAIN (COSTS OFF) SELECT * FROM queries, LATERAL (SELECT items.id FROM items ORDER BY v <-> q LIMIT 3) n;
+RESET enable_sort;
+SET enable_seqscan = off;
 SELECT queries.id, array_agg(n.id), array_agg(round(d::numeric, 3)) FROM queries,
     LATERAL (SELECT items.id, v <-> q AS d FROM items WHERE queries.id <> 3 ORDER BY v <-> q LIMIT 3) n
 GROUP BY queries.id ORDER BY queries.id;

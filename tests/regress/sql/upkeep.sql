@@ -8,7 +8,9 @@ CREATE FUNCTION check_items() RETURNS TABLE (plan text, rows int, same boolean) 
     SELECT * FROM check_query('SELECT id, v <=> ''[1,2,3]'' AS d FROM items ORDER BY d')
 $$;
 CREATE INDEX items_idx ON items USING chrono (v vector_cosine_ops, n, at);
-SELECT relname, reltuples FROM pg_class WHERE oid IN ('items'::regclass, 'items_idx'::regclass) ORDER BY 1;
+-- From PostgreSQL 18 on CREATE INDEX leaves the number of a table alone that autovacuum does not tend.
+SELECT relname, reltuples = 1000 OR relname = 'items' AND reltuples = -1 AS true_count
+FROM pg_class WHERE oid IN ('items'::regclass, 'items_idx'::regclass) ORDER BY 1;
 
 -- A row that changes elsewhere only is found once, by its new version; one that moves, where it is.
 UPDATE items SET n = n + 10 WHERE id % 3 = 0;
