@@ -189,11 +189,11 @@ impl Drop for TableIndex {
 ///
 /// # Safety
 /// The relation is an open index.
-unsafe fn is_usable(index: pg_sys::Relation) -> bool {
+pub(crate) unsafe fn is_usable(index: pg_sys::Relation) -> bool {
     // SAFETY: an open index has its catalog row.
     unsafe {
         let form = &*(*index).rd_index;
-        let made = pg_sys::HeapTupleHeaderGetXmin((*(*index).rd_indextuple).t_data);
+        let made = pg_sys::htup::HeapTupleHeaderGetXmin((*(*index).rd_indextuple).t_data);
         form.indisvalid
             && (!form.indcheckxmin || pg_sys::TransactionIdPrecedes(made, pg_sys::TransactionXmin))
     }

@@ -9,6 +9,7 @@ use crate::am::check;
 use crate::error::{Error, OrRaise, Result};
 use crate::pg::catalog;
 use crate::pg::relation::Relation;
+use crate::pg::table;
 
 #[pg_extern(sql = false)]
 fn chrono_check(
@@ -69,15 +70,9 @@ fn not_ours(relation: Oid) -> Error {
 /// # Safety
 /// The relation is an open index.
 unsafe fn check_usable(raw: pg_sys::Relation, relation: Relation) -> Result<()> {
-    // SAFETY: an open index has its catalog row; a statement has a snapshot.
-    let (valid, young) = unsafe {
-        let form = &*(*raw).rd_index;
-        let made = pg_sys::HeapTupleHeaderGetXmin((*(*raw).rd_indextuple).t_data);
-        let oldest = (*pg_sys::GetActiveSnapshot()).xmin;
-        let seen = pg_sys::TransactionIdPrecedes(made, oldest);
-        (form.indisvalid, form.indcheckxmin && !seen)
-    };
-    if !valid {
+    // SAFETY: an open index has its catalog row.
+    let (is_valid, is_usable) = unsafe { ((*(*raw).rd_index).indisvalid, table::is_usable(raw)) };
+    if !is_valid {
         return Err(Error::mistake(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             format!("index \"{}\" is not valid", relation.name()),
@@ -85,7 +80,7 @@ unsafe fn check_usable(raw: pg_sys::Relation, relation: Relation) -> Result<()> 
         .detail("A CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY has not ended well.")
         .hint("REINDEX or drop it."));
     }
-    if young {
+    if !is_usable {
         return Err(Error::contention(format!(
             "index \"{}\" is younger than some row versions that this transaction sees",
             relation.name()
