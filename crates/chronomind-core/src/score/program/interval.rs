@@ -374,17 +374,21 @@ fn divide(x: &Interval, y: &Interval) -> Interval {
     if y.contains(0.0) {
         return NUMBERS.or_nan(infinities || x.contains(0.0));
     }
-    // Half of the corners are the other half, and quotients are dear.
-    if y.low == y.high {
-        return Interval::span([x.low / y.low, x.high / y.low]).or_nan(infinities);
-    }
-    let corners = [
-        x.low / y.low,
-        x.low / y.high,
-        x.high / y.low,
-        x.high / y.high,
-    ];
-    Interval::span(corners).or_nan(infinities)
+    let quotients = if y.low == y.high {
+        // Half of the corners are the other half, and quotients are dear.
+        Interval::span([x.low / y.low, x.high / y.low])
+    } else {
+        Interval::span([
+            x.low / y.low,
+            x.low / y.high,
+            x.high / y.low,
+            x.high / y.high,
+        ])
+    };
+    // Corners of two infinities have no number, but between them is what infinity makes 0.
+    quotients
+        .or_if(infinities, Interval::point(0.0))
+        .or_nan(infinities)
 }
 
 /// Powers. NaN to the power of 0 is 1, and so is 1 to the power of NaN.

@@ -314,7 +314,7 @@ proptest! {
     fn a_bound_never_exceeds_a_row_inside(
         expr in expr(),
         corners in prop::collection::vec(line(), 1..5),
-        others in prop::collection::vec(line(), 0..40),
+        others in prop::collection::vec(line(), 0..12),
         nearest in number().prop_filter("a number", |d| !d.is_nan()),
         parameters in parameters(),
         (descending, nulls_first) in any::<(bool, bool)>(),
@@ -420,6 +420,30 @@ fn errors_name_what_is_wrong() {
     assert_eq!(error("rank + $2"), "there is no parameter $2");
     for text in ["label + 1", "label < $1", "label = 1", "exp(label)"] {
         assert_eq!(error(text), "attribute \"label\" is only good for equality");
+    }
+}
+
+/// What lies between infinities that cancel out.
+#[test]
+fn the_inside_of_an_infinite_box_counts_too() {
+    let rows = [f64::NEG_INFINITY, 1.0, f64::INFINITY].map(|importance| Line {
+        distance: Some(0.5),
+        keys: [None, None, None, Some(encode_float(importance)), None],
+    });
+    let zone = Zone::around(&rows);
+    let name = Expr::attribute(NUMBERS[3]);
+    for (right, low, high) in [
+        (name.clone() / f64::INFINITY, 0.0, 0.0),
+        (name.clone() * 0.0, 0.0, 0.0),
+        (
+            name.clone() + f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::INFINITY,
+        ),
+    ] {
+        let range = compile(&right, Metric::Cosine, &[]).range(0.5, &zone.bounds());
+        assert_eq!((range.low, range.high), (low, high), "{right}");
+        assert!(range.has_nan());
     }
 }
 
