@@ -1,8 +1,8 @@
 //! One pass over an index's pages into memory.
 //!
-//! No distance is computed for nodes whose lists are on the pages. What was appended after the
-//! lists were written, and whatever a crash left without a list, is linked as an insert would. Then
-//! every node is given a place in the graph's spanning tree, should lists of different ages disagree.
+//! No distance is computed for nodes whose lists are on the pages, unless lists of different ages
+//! disagree on a node's place in the graph's spanning tree: then it is given one. What was appended
+//! after the lists were written, and whatever a crash left without a list, is linked as an insert would.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -114,7 +114,7 @@ fn fill(relation: Relation, key: &Key, claim: &Claim) -> std::result::Result<(),
     }
     walked?;
     for (node, layer, slots) in upper_lists {
-        if node < snapshot.nodes {
+        if node < snapshot.nodes && layer > 0 {
             graph.restore_list(node, layer, &slots, snapshot.nodes);
         }
     }
@@ -123,8 +123,9 @@ fn fill(relation: Relation, key: &Key, claim: &Claim) -> std::result::Result<(),
         .filter(|&id| !graph.finish_restore(id))
         .collect();
     unlinked.extend(linked..snapshot.nodes);
-    link(&index, &unlinked)?;
-    Ok(reconnect(graph)?)
+    // First, because whoever is linked trusts the marks of the tree.
+    reconnect(graph)?;
+    Ok(link(&index, &unlinked)?)
 }
 
 fn publish(

@@ -8,7 +8,7 @@ use loom::thread;
 use crate::epoch::{Epochs, Participant};
 use crate::graph::entry::{self, Entry};
 use crate::graph::line::Line;
-use crate::graph::links::{self, PRUNED, SPANNING, id_of, is_pruned, is_spanning, word_of};
+use crate::graph::links::{self, List, PRUNED, id_of, is_pruned, is_spanning, word_of};
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 
 fn slots<const N: usize>(words: [u64; N]) -> Arc<[AtomicU64; N]> {
@@ -111,6 +111,17 @@ fn two_newcomers(words: [u64; 2]) {
     });
 }
 
+/// The ids behind the marked words of a list.
+fn tree(slots: &[AtomicU64]) -> Vec<u32> {
+    let words = slots.iter().map(|slot| slot.load(Ordering::Relaxed));
+    let mut tree: Vec<_> = words
+        .filter(|&word| is_spanning(word))
+        .filter_map(id_of)
+        .collect();
+    tree.sort_unstable();
+    tree
+}
+
 #[test]
 fn a_link_of_the_tree_outlives_newcomers() {
     loom::model(|| {
@@ -119,11 +130,7 @@ fn a_link_of_the_tree_outlives_newcomers() {
         let child = {
             let list = list.clone();
             thread::spawn(move || {
-                let mut line = Line {
-                    owner: 10.0,
-                    newcomer: 8.0,
-                };
-                assert!(line.adopt(&*list, 2));
+                assert!(links::hold_child(&*list, 8, 2.0, &mut List::default()));
             })
         };
         let mut line = Line {
@@ -131,15 +138,48 @@ fn a_link_of_the_tree_outlives_newcomers() {
             newcomer: 11.0,
         };
         line.link_back(&*list);
-        assert!(links::hold(&*list, 12, 2.0, &mut links::List::default()));
+        assert!(links::hold_child(&*list, 12, 2.0, &mut List::default()));
         child.join().unwrap();
-        let words = list.iter().map(|slot| slot.load(Ordering::Relaxed));
-        let mut tree: Vec<_> = words
-            .filter(|&word| is_spanning(word))
-            .filter_map(id_of)
-            .collect();
-        tree.sort_unstable();
-        assert_eq!(tree, [8, 12]);
+        assert_eq!(tree(&*list), [8, 12]);
+    });
+}
+
+#[test]
+fn two_who_hold_the_same_parent_for_a_child_put_it_in_once() {
+    // 14 is the parent, to be added, or to be marked unless a newcomer takes its slot.
+    let newcomer = |list: &[AtomicU64]| {
+        let mut line = Line {
+            owner: 10.0,
+            newcomer: 11.0,
+        };
+        line.link_back(list);
+    };
+    two_holders([link(12, true), link(40, true)], newcomer);
+    two_holders([link(14, true), link(12, false)], newcomer);
+    two_holders([link(12, true), link(14, true)], newcomer);
+    two_holders([link(12, true), 0], newcomer);
+    // Between the two looks at the list, another of its links becomes the least needed.
+    two_holders([link(12, false), link(40, false)], |list| {
+        list[0].store(link(12, true), Ordering::Release);
+    });
+}
+
+fn two_holders(words: [u64; 2], between: impl Fn(&[AtomicU64]) + Send + Sync + Copy + 'static) {
+    loom::model(move || {
+        let list = slots(words);
+        let hold = |list: &[AtomicU64]| {
+            assert!(links::hold_parent(list, 14, 4.0, &mut List::default()));
+        };
+        let other = {
+            let list = list.clone();
+            thread::spawn(move || hold(&*list))
+        };
+        between(&*list);
+        hold(&*list);
+        other.join().unwrap();
+        assert_eq!(tree(&*list), [14]);
+        let held = ids(&*list);
+        assert_eq!(held.iter().filter(|&&id| id == 14).count(), 1, "{held:?}");
     });
 }
 
@@ -203,6 +243,23 @@ fn the_entry_point_only_rises_and_is_linked() {
             thread.join().unwrap();
         }
         assert_eq!(entry::load(&word), Some(Entry { id: 1, layer: 1 }));
+    });
+}
+
+#[test]
+fn only_one_is_the_first_of_a_graph() {
+    loom::model(|| {
+        let word = Arc::new(AtomicU64::new(0));
+        let first = |id: u32| {
+            let word = word.clone();
+            // The higher one is no more the first for being higher.
+            move || entry::load_or_first(&word, Entry { id, layer: id })
+        };
+        let other = thread::spawn(first(0));
+        let (mine, other) = (first(1)(), other.join().unwrap());
+        assert!(mine.is_none() != other.is_none());
+        let root = mine.or(other).unwrap();
+        assert_eq!(entry::load(&word), Some(root));
     });
 }
 

@@ -264,11 +264,11 @@ fn lists_of_different_ages_become_one_graph() {
             id != 0 || !lists[0].is_empty()
         );
     }
-    copy.graph().link(0, &mut inserter);
     let lost = copy
         .graph()
         .reconnect(&mut inserter, &mut || false)
         .unwrap();
+    copy.graph().link(0, &mut inserter);
     assert!(lost > 0, "nothing was torn");
     assert_eq!(copy.graph().check(&mut || false).unwrap().live, len);
     let (old, new) = (recall(graph, &data, 100), recall(copy.graph(), &data, 100));

@@ -38,7 +38,10 @@ impl Graph<'_> {
             match self.state(id) {
                 State::Free | State::Filling => continue,
                 State::Stored | State::Linking => report.unlinked += 1,
-                State::Live => live.push(id),
+                State::Live => {
+                    self.check_kin(id)?;
+                    live.push(id);
+                }
             }
             let layer = self.node(id).layer();
             if layer != self.config.layer_of(id) {
@@ -56,7 +59,7 @@ impl Graph<'_> {
             }
         }
         report.live = live.len() as u32;
-        let reached = self.reached(interrupt)?;
+        let reached = self.reached(false, interrupt)?;
         if let Some(id) = live.into_iter().find(|&id| !reached.contains(id)) {
             return Err(Error::Inconsistent {
                 what: "the spanning tree does not hold a node",
@@ -64,6 +67,19 @@ impl Graph<'_> {
             });
         }
         Ok(report)
+    }
+
+    /// A link of the tree stands at both ends by the time both are live, and stays.
+    fn check_kin(&self, id: u32) -> Result<()> {
+        for kin in self.kin(id) {
+            if self.state(kin) == State::Live && !self.kin(kin).any(|back| back == id) {
+                return Err(Error::Inconsistent {
+                    what: "a link of the spanning tree has one end only",
+                    id,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Reads the list from its end: slots are taken from the front and stay taken, so one that is
@@ -82,9 +98,11 @@ impl Graph<'_> {
             if other == id {
                 return broken("a node is its own neighbour");
             }
-            // A neighbour can lose one slot and get another between two looks, so look again.
+            // A neighbour can lose one slot and get another between two looks, so look again at both:
+            // nobody puts it into the list more than three times.
             let twin = seen.iter().find(|(held, _)| *held == other);
-            if twin.is_some_and(|(_, twin)| id_of(twin.load(Ordering::Acquire)) == Some(other)) {
+            let still = |slot: &AtomicU64| id_of(slot.load(Ordering::Acquire)) == Some(other);
+            if twin.is_some_and(|(_, twin)| still(twin) && still(slot)) {
                 return broken("a neighbour stands in a list twice");
             }
             if !matches!(self.state(other), State::Linking | State::Live) {

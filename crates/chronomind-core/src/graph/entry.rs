@@ -35,6 +35,19 @@ pub(crate) fn load(word: &AtomicU64) -> Option<Entry> {
     Entry::unpack(word.load(Ordering::Acquire))
 }
 
+/// The current entry point, or None when `first` has just become it in an empty graph.
+///
+/// Whoever gets None is the only one: a higher node that comes at the same moment must link itself to
+/// the first one like everybody else, so only an empty word gives way here.
+pub(crate) fn load_or_first(word: &AtomicU64, first: Entry) -> Option<Entry> {
+    load(word).or_else(|| {
+        // Release: pairs with the Acquire in `load`, and here for the one that lost.
+        word.compare_exchange(0, first.pack(), Ordering::Release, Ordering::Acquire)
+            .err()
+            .and_then(Entry::unpack)
+    })
+}
+
 /// Makes `entry` the entry point if it is higher than the current one. Returns whether it did.
 pub(crate) fn raise(word: &AtomicU64, entry: Entry) -> bool {
     let mut seen = word.load(Ordering::Relaxed);

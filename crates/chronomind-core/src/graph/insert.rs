@@ -1,13 +1,13 @@
 //! Linking a stored node into the graph, beside any number of others doing the same.
 //!
-//! Order matters: the node's own lists are filled first, then links back lead readers to it, then
-//! it may become the entry point. Own slots are taken by compare-and-swap too, because a concurrent
-//! inserter may already have linked back into a node that is still being linked, and a plain store
-//! would erase that link.
+//! Order matters: the node's own lists are filled first, then links back lead readers to it, then it
+//! is hung into the spanning tree, then it may become the entry point. Own slots are taken by
+//! compare-and-swap too, because a concurrent inserter may already have linked back into a node that
+//! is still being linked, and a plain store would erase that link.
 //!
-//! On layer 0 the first link back is the parent's (see [`links`](super::links)). The parent is the
-//! nearest node that may adopt: one that has a parent itself, so that no two newcomers can be each
-//! other's only hold, and few enough links of the tree that its list still serves as a list.
+//! The parent (see [`links`](super::links)) is the nearest node that hangs in the tree itself, so that
+//! no two newcomers can be each other's only hold, and that has few enough links of the tree for its
+//! list to still serve as one. It need not be live: its hold on the tree is all that counts.
 
 use super::beam::Candidate;
 use super::entry::{self, Entry};
@@ -16,7 +16,6 @@ use super::neighbours::Neighbour;
 use super::node::State;
 use super::search::Walk;
 use super::{Graph, Probe};
-use std::collections::{HashSet, VecDeque};
 
 /// Buffers of one inserter.
 #[derive(Default)]
@@ -39,28 +38,17 @@ impl Graph<'_> {
         }
         let layer = node.layer();
         self.probe_node(id, &mut inserter.probe);
-        if let Some(entry) = self.entry_or_first(Entry { id, layer }) {
+        if let Some(entry) = entry::load_or_first(self.entry_word(), Entry { id, layer }) {
             let nearest = self.descend(&inserter.probe, entry, layer);
             inserter.starts.clear();
             inserter.starts.push(nearest);
             for at in (0..=layer.min(entry.layer)).rev() {
                 self.link_layer(id, at, inserter);
             }
+            self.find_parent(id, inserter);
             entry::raise(self.entry_word(), Entry { id, layer });
         }
         node.finish_linking();
-    }
-
-    /// The entry point, or None when `first` has just become it in an empty graph.
-    fn entry_or_first(&self, first: Entry) -> Option<Entry> {
-        loop {
-            if let Some(entry) = self.entry() {
-                return Some(entry);
-            }
-            if entry::raise(self.entry_word(), first) {
-                return None;
-            }
-        }
     }
 
     /// Replaces `inserter.starts` by the nodes nearest to `id` that can be reached from them.
@@ -94,9 +82,11 @@ impl Graph<'_> {
     fn link_layer(&self, id: u32, layer: u32, inserter: &mut Inserter) {
         self.gather(id, layer, inserter);
         let Inserter {
+            probe,
             other,
             chosen,
             starts,
+            list,
             ..
         } = inserter;
         let own = self.list(id, layer);
@@ -105,16 +95,6 @@ impl Graph<'_> {
             let marks = if neighbour.pruned { PRUNED } else { 0 };
             links::add(own, neighbour.id, marks, neighbour.key);
         }
-        if layer == 0 {
-            self.find_parent(id, inserter);
-        }
-        let Inserter {
-            probe,
-            other,
-            chosen,
-            list,
-            ..
-        } = inserter;
         for neighbour in chosen.iter() {
             let slots = self.list(neighbour.id, layer);
             let mut judge = Judge {
@@ -128,47 +108,68 @@ impl Graph<'_> {
     }
 
     /// Hangs a node into the spanning tree: under the first of `inserter.starts` that adopts it,
-    /// else, when their lists have no room, under the first on a walk of the tree.
+    /// else, when none of them has room, under somebody farther along the tree. To be called when all
+    /// other links of the node on layer 0 are written.
     pub(super) fn find_parent(&self, id: u32, inserter: &mut Inserter) {
+        let mut nearest = None;
         for at in 0..inserter.starts.len() {
             let candidate = inserter.starts[at];
-            if self.adopt(candidate.id(), id, candidate.key(), inserter) {
-                return;
-            }
-        }
-        // A tree has leaves, and a leaf has room, so this ends.
-        let mut queue: VecDeque<u32> = self.entry().map(|entry| entry.id).into_iter().collect();
-        let mut met = HashSet::from([id]);
-        while let Some(parent) = queue.pop_front() {
-            if !met.insert(parent) {
+            if !self.is_hung(candidate.id()) {
                 continue;
             }
-            if self.adopt(parent, id, self.key(&inserter.probe, parent), inserter) {
+            if self.adopt(candidate.id(), candidate.key(), id, inserter) {
                 return;
             }
-            queue.extend(self.kin(parent));
+            nearest = nearest.or(Some(candidate.id()));
+        }
+        if let Some(from) = nearest.or_else(|| Some(self.entry()?.id)) {
+            self.wander(from, id, inserter);
         }
     }
 
-    /// Makes one node the parent of another. False when it may not be, or has children enough.
-    fn adopt(&self, parent: u32, id: u32, key: f32, inserter: &mut Inserter) -> bool {
-        // The entry point is raised when it has a parent, or is the root.
-        let anchored = self.state(parent) == State::Live
-            || self.entry().is_some_and(|entry| entry.id == parent);
-        let Inserter {
-            probe, other, list, ..
-        } = inserter;
-        let mut judge = Judge {
-            graph: self,
-            owner: parent,
-            newcomer: probe,
-            other,
-        };
-        let slots = self.list(parent, 0);
-        anchored && links::adopt(slots, id, key, slots.len() / 2, &mut judge, list) && {
-            // Nobody hangs under a node that is being linked, so there is room for this one.
-            links::hold(self.list(id, 0), parent, key, list)
+    /// Walks the tree without turning back until somebody adopts `id`. The walk ends at a leaf at the
+    /// latest, which has room. All on the way have none, so at each it parts into two ways or more,
+    /// and taking any of them with the same chance makes it about as short as the tree is high when
+    /// it is balanced, whatever its shape.
+    fn wander(&self, mut at: u32, id: u32, inserter: &mut Inserter) {
+        let (mut before, mut random) = (id, id);
+        // The limit is for a tree whose marks on pages nobody has looked through.
+        for _ in 0..self.len() {
+            let key = self.key(&inserter.probe, at);
+            if self.adopt(at, key, id, inserter) {
+                return;
+            }
+            let ways = || self.kin(at).filter(|kin| ![before, id].contains(kin));
+            // Knuth's linear congruential generator, of which the high bits are good.
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let any = (u64::from(random) * ways().count() as u64) >> 32;
+            let Some(next) = ways().nth(any as usize) else {
+                return;
+            };
+            // Who was hung just now may not hold its parent yet, and would lead its children nowhere.
+            links::hold_parent(self.list(next, 0), at, f32::NAN, &mut inserter.list);
+            (before, at) = (at, next);
         }
+    }
+
+    /// Whether a node has its place in the tree. A node holds its parent before any child, and the
+    /// first one, which has none, is the entry point until another hangs under it.
+    fn is_hung(&self, id: u32) -> bool {
+        self.kin(id).next().is_some() || self.entry().is_some_and(|entry| entry.id == id)
+    }
+
+    /// Links of the tree after which a node adopts nobody: half of its list. With two, the least that
+    /// m allows, the tree would be a thread with room at its ends only.
+    pub(super) fn most_kin(&self) -> usize {
+        (self.shape.slots / 2).max(3)
+    }
+
+    /// Makes a node that is hung the parent of one that is not. False when it has children enough.
+    fn adopt(&self, parent: u32, key: f32, id: u32, inserter: &mut Inserter) -> bool {
+        let list = &mut inserter.list;
+        self.kin(parent).count() < self.most_kin()
+            && links::hold_child(self.list(parent, 0), id, key, list)
+            && links::hold_parent(self.list(id, 0), parent, key, list)
     }
 }
 
@@ -194,5 +195,59 @@ impl Measure for Judge<'_, '_> {
 
     fn any_nearer(&mut self, ids: &[u32], key: f32) -> bool {
         self.graph.any_nearer(self.newcomer, ids, key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arena::HeapRegion;
+    use crate::distance::{Element, Metric};
+    use crate::graph::GraphConfig;
+    use crate::index::{Index, IndexConfig};
+
+    /// Processes died after the first node held theirs and before theirs held the first node.
+    #[test]
+    fn children_of_the_dead_hold_on_to_the_tree() {
+        let heap = HeapRegion::new(4 << 20);
+        let graph = GraphConfig {
+            metric: Metric::L2,
+            element: Element::F32,
+            dimensions: 1,
+            m: 2,
+            ef_construction: 8,
+            seed: 1,
+        };
+        let config = IndexConfig {
+            graph,
+            attributes: 0,
+        };
+        let index = Index::create(heap.region(), config).unwrap();
+        let graph = index.graph();
+        let mut inserter = Inserter::default();
+        let store = |id: u32| {
+            let upper = graph.reserve(id).unwrap();
+            assert!(graph.store(id, upper, &(id as f32).to_ne_bytes()));
+        };
+        store(0);
+        graph.link(0, &mut inserter);
+        for dead in 1..=4 {
+            store(dead);
+            assert!(graph.node(dead).begin(State::Stored, State::Linking));
+            let slots = graph.list(0, 0);
+            assert!(links::hold_child(
+                slots,
+                dead,
+                dead as f32,
+                &mut inserter.list
+            ));
+        }
+        for id in 5..100 {
+            store(id);
+            graph.link(id, &mut inserter);
+            // Wherever the entry point is now.
+            assert_eq!(graph.check(&mut || false).unwrap().live, id - 3);
+        }
+        assert!(graph.entry().unwrap().id != 0);
     }
 }

@@ -15,12 +15,6 @@ impl Line {
         let mut list = List::default();
         links::link_back(slots, self.newcomer as u32, key, self, &mut list)
     }
-
-    pub(crate) fn adopt(&mut self, slots: &[AtomicU64], most: usize) -> bool {
-        let key = (self.owner - self.newcomer).abs();
-        let mut list = List::default();
-        links::adopt(slots, self.newcomer as u32, key, most, self, &mut list)
-    }
 }
 
 impl Measure for Line {

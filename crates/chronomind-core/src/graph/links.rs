@@ -23,8 +23,12 @@
 //!
 //! The heuristic alone loses nodes: a newcomer at the edge of a dense group may be refused by every
 //! list it links back to, and a list that had the only link to a node may give its slot away. So each
-//! node but the first has a *parent* that was linked before it, and the two links between them are
-//! never replaced. Whatever else happens to the lists, every node can be reached from every other.
+//! node but the first has a *parent*, and the two links between them are never replaced. Whatever
+//! else happens to the lists, every node can be reached from every other.
+//!
+//! A node is *hung* once its parent holds it, and does so itself only when it has written its last
+//! other link of layer 0. Therefore a parent and a child add each other by one hand at a time, and
+//! no two slots of a list are taken for the same id.
 
 use crate::primitive::{AtomicU64, Ordering};
 
@@ -134,49 +138,34 @@ pub(crate) fn link_back(
         let Some((victim, diverse)) = list.judge(key, measure) else {
             return false;
         };
-        if list.enter(slots, victim, id, key, diverse, 0) {
+        if list.enter(slots, victim, id, key, diverse) {
             return true;
         }
     }
 }
 
-/// Links a child into its parent's list for good, in the place of whatever is least needed. Fails
-/// only when the list holds `most` links of the tree.
-pub(crate) fn adopt(
+/// Makes sure that a parent's list holds its child for good, in the place of whatever is least
+/// needed. Fails only when every link there is one of the tree.
+pub(crate) fn hold_child(slots: &[AtomicU64], id: u32, key: f32, list: &mut List) -> bool {
+    hold(slots, id, key, List::least_needed, list)
+}
+
+/// Makes sure that a child's list holds its parent for good. Fails only when every link there is one
+/// of the tree, which the list of a node that has no parent yet is far from.
+///
+/// Others may do so for the child at the same time. They take the place of the same link, the last:
+/// with a slot of each one's choice the list would hold the parent twice.
+pub(crate) fn hold_parent(slots: &[AtomicU64], id: u32, key: f32, list: &mut List) -> bool {
+    hold(slots, id, key, List::last, list)
+}
+
+fn hold(
     slots: &[AtomicU64],
     id: u32,
     key: f32,
-    most: usize,
-    measure: &mut impl Measure,
+    victim: impl Fn(&List) -> Option<usize>,
     list: &mut List,
 ) -> bool {
-    loop {
-        list.read(slots);
-        if list.words.iter().filter(|&&word| is_spanning(word)).count() >= most {
-            return false;
-        }
-        match add(slots, id, SPANNING, key) {
-            Added::Yes => return true,
-            Added::AlreadyThere => return hold(slots, id, key, list),
-            Added::Full => {}
-        }
-        list.read(slots);
-        if !list.learn(slots, measure) {
-            continue;
-        }
-        let judged = list.judge(key, measure);
-        let Some((victim, diverse)) = judged.or_else(|| Some((list.least_needed()?, false))) else {
-            return false;
-        };
-        if list.enter(slots, victim, id, key, diverse, SPANNING) {
-            return true;
-        }
-    }
-}
-
-/// Makes sure that a list holds a link of the tree, replacing the one that is least needed. Fails
-/// only when every link there is one of the tree.
-pub(crate) fn hold(slots: &[AtomicU64], id: u32, key: f32, list: &mut List) -> bool {
     loop {
         if add(slots, id, SPANNING, key) == Added::Yes {
             return true;
@@ -186,8 +175,9 @@ pub(crate) fn hold(slots: &[AtomicU64], id: u32, key: f32, list: &mut List) -> b
         let (at, word) = match there {
             Some(at) if is_spanning(list.words[at]) => return true,
             Some(at) => (at, list.words[at] | u64::from(SPANNING)),
-            None => match list.least_needed() {
-                Some(at) => (at, word_of(id, SPANNING, key)),
+            None => match victim(list) {
+                // It has been refused, or nobody has asked for it.
+                Some(at) => (at, word_of(id, SPANNING | PRUNED, key)),
                 None => return false,
             },
         };
@@ -266,6 +256,11 @@ impl List {
         self.farthest(of(true)).or_else(|| self.farthest(of(false)))
     }
 
+    /// The last slot that may be given away.
+    fn last(&self) -> Option<usize> {
+        self.words.iter().rposition(|&word| !is_spanning(word))
+    }
+
     /// The slots that may be given away, of the neighbours that are pruned or not.
     fn replaceable(&self, pruned: bool) -> impl Iterator<Item = usize> {
         (0..self.words.len())
@@ -281,9 +276,8 @@ impl List {
         id: u32,
         key: f32,
         diverse: bool,
-        marks: u32,
     ) -> bool {
-        let marks = if diverse { marks } else { marks | PRUNED };
+        let marks = if diverse { 0 } else { PRUNED };
         if !self.replace(slots, victim, word_of(id, marks, key)) {
             return false;
         }
@@ -403,8 +397,16 @@ mod tests {
         assert_eq!(keys, [10.0, 5.0, 50.0]);
     }
 
-    fn hold_in(slots: &[AtomicU64], id: u32) -> bool {
-        hold(slots, id, 100.0 - id as f32, &mut List::default())
+    fn key(id: u32) -> f32 {
+        (100.0 - id as f32).abs()
+    }
+
+    fn hold_child_in(slots: &[AtomicU64], id: u32) -> bool {
+        hold_child(slots, id, key(id), &mut List::default())
+    }
+
+    fn hold_parent_in(slots: &[AtomicU64], id: u32) -> bool {
+        hold_parent(slots, id, key(id), &mut List::default())
     }
 
     fn tree(slots: &[AtomicU64]) -> Vec<u32> {
@@ -416,77 +418,43 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_takes_whom_it_would_refuse_until_it_has_enough() {
-        let (owner, most) = (100.0, 2);
+    fn a_parent_takes_whom_it_would_refuse() {
+        let (owner, newcomer) = (100.0, 150.0);
         let slots = list(&[(99, false), (101, false), (98, true)]);
-        assert!(
-            !Line {
-                owner,
-                newcomer: 150.0
-            }
-            .link_back(&slots)
-        );
-        assert!(
-            Line {
-                owner,
-                newcomer: 150.0
-            }
-            .adopt(&slots, most)
-        );
+        assert!(!Line { owner, newcomer }.link_back(&slots));
+        assert!(hold_child_in(&slots, 150));
         assert_eq!(links(&slots), [(99, false), (101, false), (150, true)]);
-        assert!(
-            Line {
-                owner,
-                newcomer: 160.0
-            }
-            .adopt(&slots, most)
-        );
-        assert!(
-            !Line {
-                owner,
-                newcomer: 170.0
-            }
-            .adopt(&slots, most)
-        );
+        assert!(hold_child_in(&slots, 160));
         assert_eq!(tree(&slots), [160, 150]);
+    }
+
+    #[test]
+    fn a_child_holds_its_parent_where_the_last_was() {
+        let slots = list(&[(120, true), (110, false), (101, false)]);
+        assert!(hold_parent_in(&slots, 150) && hold_parent_in(&slots, 150));
+        assert_eq!(links(&slots), [(120, true), (110, false), (150, true)]);
+        assert_eq!(tree(&slots), [150]);
     }
 
     #[test]
     fn links_of_the_tree_are_never_replaced() {
         let slots = list(&[(120, false), (130, true)]);
-        assert!(hold_in(&slots, 130));
+        assert!(hold_child_in(&slots, 130));
         let owner = 100.0;
-        assert!(
-            Line {
-                owner,
-                newcomer: 105.0
-            }
-            .link_back(&slots)
-        );
+        let link_back = |newcomer| Line { owner, newcomer }.link_back(&slots);
+        assert!(link_back(105.0));
         assert_eq!(links(&slots), [(105, false), (130, true)]);
-        assert!(hold_in(&slots, 7));
+        assert!(hold_child_in(&slots, 7));
         assert_eq!(tree(&slots), [7, 130]);
-        assert!(
-            !Line {
-                owner,
-                newcomer: 101.0
-            }
-            .link_back(&slots)
-        );
-        assert!(!hold_in(&slots, 8));
+        assert!(!link_back(101.0));
+        assert!(!hold_child_in(&slots, 8) && !hold_parent_in(&slots, 8));
     }
 
     #[test]
     fn a_link_that_is_there_becomes_one_of_the_tree_once() {
         let slots = list(&[(120, true), (130, false)]);
-        assert!(hold_in(&slots, 120) && hold_in(&slots, 120));
-        assert!(
-            Line {
-                owner: 100.0,
-                newcomer: 130.0
-            }
-            .adopt(&slots, 2)
-        );
+        assert!(hold_child_in(&slots, 120) && hold_child_in(&slots, 120));
+        assert!(hold_parent_in(&slots, 130));
         assert_eq!(links(&slots), [(120, true), (130, false)]);
         assert_eq!(tree(&slots), [120, 130]);
     }

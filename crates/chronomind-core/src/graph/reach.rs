@@ -7,7 +7,7 @@
 use super::Graph;
 use super::beam::Candidate;
 use super::insert::Inserter;
-use super::links::{id_of, is_spanning};
+use super::links::{SPANNING, id_of, is_spanning};
 use super::node::State;
 use crate::error::{Error, Interrupt, Result};
 use crate::primitive::Ordering;
@@ -23,29 +23,52 @@ impl Reached {
         self.0.get(id as usize).is_some_and(|met| *met)
     }
 
-    /// Follows the tree from a node.
+    /// Adds a node. False when it is there.
+    fn insert(&mut self, id: u32) -> bool {
+        let at = id as usize;
+        // Writers may have added nodes since, and a node's parent may have a higher id.
+        if at >= self.0.len() {
+            self.0.resize(at + 1, false);
+        }
+        !std::mem::replace(&mut self.0[at], true)
+    }
+
+    /// Follows the tree from a node. To `mend` it is to take the mark from every link that the other
+    /// end does not know, that leads back to where the walk has been, or that is one too many.
     fn spread(
         &mut self,
         graph: &Graph<'_>,
         from: u32,
+        mend: bool,
         interrupt: &mut Interrupt<'_>,
     ) -> Result<()> {
-        let mut stack = vec![from];
+        self.insert(from);
+        let mut stack = vec![(from, from)];
         let mut count = 0_u32;
-        while let Some(id) = stack.pop() {
-            let at = id as usize;
-            // Writers may have added nodes since, and a node's parent may have a higher id.
-            if at >= self.0.len() {
-                self.0.resize(at + 1, false);
-            }
-            if std::mem::replace(&mut self.0[at], true) {
-                continue;
-            }
+        while let Some((id, before)) = stack.pop() {
             count += 1;
             if count.is_multiple_of(STRIDE) && interrupt() {
                 return Err(Error::Stopped);
             }
-            stack.extend(graph.kin(id));
+            // One is the parent's, also where that is still to be found.
+            let is_entry = graph.entry().is_some_and(|entry| entry.id == id);
+            let mut room = graph.most_kin() - usize::from(!is_entry);
+            for slot in graph.list(id, 0) {
+                // Acquire: pairs with the Release that published the id; its list is read next.
+                let word = slot.load(Ordering::Acquire);
+                let Some(kin) = id_of(word).filter(|&kin| is_spanning(word) && kin != before)
+                else {
+                    continue;
+                };
+                let good = !mend || room > 0 && graph.kin(kin).any(|back| back == id);
+                if good && self.insert(kin) {
+                    room = room.saturating_sub(1);
+                    stack.push((kin, id));
+                } else if mend {
+                    // Relaxed: the loader's alone.
+                    slot.store(word & !u64::from(SPANNING), Ordering::Relaxed);
+                }
+            }
         }
         Ok(())
     }
@@ -62,30 +85,31 @@ impl Graph<'_> {
             .filter_map(id_of)
     }
 
-    pub(super) fn reached(&self, interrupt: &mut Interrupt<'_>) -> Result<Reached> {
+    pub(super) fn reached(&self, mend: bool, interrupt: &mut Interrupt<'_>) -> Result<Reached> {
         let mut reached = Reached(vec![false; self.len() as usize]);
         if let Some(entry) = self.entry() {
-            reached.spread(self, entry.id, interrupt)?;
+            reached.spread(self, entry.id, mend, interrupt)?;
         }
         Ok(reached)
     }
 
-    /// Finds parents for all nodes that the tree does not connect with the entry point, and returns
-    /// how many there were to find. For a loader, when everything is linked and before anybody
-    /// searches.
+    /// Makes a tree of what the pages say is one: takes the marks back that do not belong to it, and
+    /// finds parents for all live nodes that it does not connect with the entry point. Returns how
+    /// many there were to find. For a loader, when all lists are restored and before anybody links
+    /// or searches.
     ///
     /// # Errors
-    /// [`Error::Stopped`] when the interrupt check says so.
+    /// [`Error::Stopped`] when the interrupt check says so; to be called again.
     pub fn reconnect(&self, inserter: &mut Inserter, interrupt: &mut Interrupt<'_>) -> Result<u32> {
-        let mut reached = self.reached(interrupt)?;
+        let mut reached = self.reached(true, interrupt)?;
         let mut found = 0;
         for id in 0..self.len() {
             if reached.contains(id) || self.state(id) != State::Live {
                 continue;
             }
             self.nearest_reached(id, &reached, inserter);
+            reached.spread(self, id, true, interrupt)?;
             self.find_parent(id, inserter);
-            reached.spread(self, id, interrupt)?;
             found += 1;
         }
         Ok(found)
