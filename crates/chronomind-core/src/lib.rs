@@ -20,6 +20,7 @@ pub mod primitive;
 pub mod record;
 #[cfg(not(loom))]
 pub mod scan;
+#[cfg(not(loom))]
 pub mod score;
 
 pub use error::{Error, Interrupt, Result};
