@@ -6,8 +6,8 @@
 //!
 //! The index finds the order of near rows by a walk that is nearly always right, not always. So the
 //! path is offered only where an order is all that is asked for: never to a statement that groups,
-//! makes rows distinct, numbers them or combines sets, and never where all rows are wanted, which
-//! a sort does better.
+//! makes rows distinct, numbers them, combines sets or asks for ties, and never where all rows are
+//! wanted, which a sort does better.
 //!
 //! This file may say `unsafe`.
 #![allow(unsafe_code)]
@@ -94,6 +94,7 @@ unsafe fn wants_first_rows(root: *mut pg_sys::PlannerInfo) -> bool {
             && parse.havingQual.is_null()
             && !parse.hasAggs
             && !parse.hasWindowFuncs
+            && parse.limitOption != pg_sys::LimitOption::LIMIT_OPTION_WITH_TIES
             && !(*root).sort_pathkeys.is_null()
             && std::ptr::eq((*root).query_pathkeys, (*root).sort_pathkeys);
         // Cursors, and subqueries under a LIMIT, have a fraction without a LIMIT of their own.

@@ -33,6 +33,7 @@ SELECT query, uses_index(regexp_replace(query, '\mS\M', :'S', 'g')) FROM unnest(
     'SELECT rank() OVER (ORDER BY S) FROM memories LIMIT 5',
     'SELECT S AS score FROM memories UNION SELECT S FROM memories ORDER BY score LIMIT 5',
     'SELECT array_agg(id ORDER BY S) FROM memories LIMIT 5',
+    'SELECT id FROM memories ORDER BY S DESC FETCH FIRST 5 ROWS WITH TIES',
     -- Merge joins on the score
     'SELECT m.id FROM memories m JOIN memories n ON 1 - (m.e <=> ''[1,2,3]'') + m.importance = n.importance ORDER BY 1 - (m.e <=> ''[1,2,3]'') + m.importance DESC LIMIT 5',
     -- Other vectors, other distances, two queries, no distance

@@ -70,12 +70,16 @@ SELECT query, checked.* FROM unnest(ARRAY[
     'SELECT id FROM (SELECT id FROM memories ORDER BY S DESC) m LIMIT 10',
     'SELECT id FROM fresh ORDER BY (1 - (e <=> ''[1,2,3,4]'')) * freshness DESC LIMIT 10',
     'SELECT id FROM fresh WHERE freshness > 0.1 ORDER BY (1 - (e <=> ''[1,2,3,4]'')) * freshness DESC LIMIT 10',
-    'SELECT best(q, 0.5, 3) AS id FROM questions ORDER BY n, id', 'SELECT best_of_kind(q, ''k1'', 3) AS id FROM questions ORDER BY n, id',
+    'SELECT n, id FROM questions, best(q, 0.5, 3) id ORDER BY n, id', 'SELECT best(q, 0.5, 3) AS id FROM questions ORDER BY n, id', 'SELECT best_of_kind(q, ''k1'', 3) AS id FROM questions ORDER BY n, id',
     'SELECT m.id, n FROM memories m JOIN questions ON n = m.id % 8 + 1 ORDER BY S DESC LIMIT 10',
     'SELECT m.id, n FROM memories m LEFT JOIN questions ON n = m.id ORDER BY S DESC LIMIT 10',
     'SELECT m.id FROM memories m WHERE EXISTS (SELECT FROM questions WHERE n = m.id % 20) ORDER BY S DESC LIMIT 10',
     'SELECT id FROM memories WHERE id IN (SELECT n * 10 FROM questions) ORDER BY S DESC LIMIT 10'
 ]) AS query, check_plan(regexp_replace(query, '\mS\M', :'S', 'g')) AS checked;
+
+-- Functions that no EXPLAIN looks into use it too.
+SELECT statement, count(*) AS scans FROM unnest(ARRAY['SELECT best(q, 0.5, 3) FROM questions', 'SELECT best_of_kind(q, ''k1'', 3) FROM questions']) AS statement,
+    chrono_explain(statement) GROUP BY statement;
 
 -- Prepared, planned for these parameters and for any
 PREPARE found(vector, float8, text, int) AS
