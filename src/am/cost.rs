@@ -32,6 +32,12 @@ impl From<&QueryText> for Sought {
     }
 }
 
+/// True where a condition on the distance lets the scan end before all rows have been seen.
+pub fn is_bounded(text: &QueryText) -> bool {
+    let falls = |condition: &Expr| direction(condition, Trust::Positive) == Direction::Falls;
+    text.predicate.as_ref().is_some_and(falls)
+}
+
 /// What is known about a scan when it is planned.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
@@ -43,7 +49,7 @@ pub struct Plan {
     pub conditions: usize,
     /// What they are wanted in the order of.
     pub sought: Sought,
-    /// The scan ends before all rows have been seen: a condition on the distance bounds it.
+    /// The scan ends before all rows have been seen.
     pub is_bounded: bool,
     /// Neighbours of a node on the upper layers.
     pub m: u32,
@@ -80,7 +86,7 @@ impl Plan {
                 total: setup + pass,
             };
         }
-        let share = if self.is_bounded { BOUNDED } else { 1.0 };
+        let share = if self.is_bounded { PASSING } else { 1.0 };
         let following = rows * share * f64::from(self.m) * self.operator_cost;
         Cost {
             startup: setup + walk,
@@ -119,9 +125,9 @@ const UNSEEN: f64 = 0.25;
 /// kinds of decay on real data.
 const IN_ZONES: f64 = 0.02;
 
-/// The part of all rows that meets a condition on the distance: what Postgres guesses for a
-/// comparison that it knows nothing about.
-pub const BOUNDED: f64 = 1.0 / 3.0;
+/// The part of all rows that meets a condition that the scan looks at beside those of its clauses:
+/// what Postgres guesses for a comparison that it knows nothing about.
+pub const PASSING: f64 = 1.0 / 3.0;
 
 #[cfg(test)]
 mod tests {
@@ -201,5 +207,11 @@ mod tests {
             Sought::Near
         );
         assert_eq!(sought("1 - distance"), Sought::Anywhere);
+        let bounded = |text: &str| is_bounded(&text.parse::<QueryText>().unwrap());
+        assert!(bounded(
+            "distance WHERE importance > 1 AND 1 - distance > $1"
+        ));
+        assert!(!bounded("distance WHERE distance > 1"));
+        assert!(!bounded("distance WHERE importance > 1"));
     }
 }

@@ -64,6 +64,15 @@ pub enum Shape<'p> {
         /// Both arguments.
         arguments: Vec<Node<'p>>,
     },
+    /// `IS DISTINCT FROM`
+    Distinct {
+        /// The operator for equality.
+        operator: Oid,
+        /// Both arguments.
+        arguments: Vec<Node<'p>>,
+        /// The collation it compares by.
+        collation: Oid,
+    },
     /// `AND`
     And(Vec<Node<'p>>),
     /// `OR`
@@ -202,6 +211,14 @@ impl<'p> Node<'p> {
                         arguments: list(call.args),
                     }
                 }
+                NodeTag::T_DistinctExpr => {
+                    let call = &*node.cast::<pg_sys::OpExpr>();
+                    Shape::Distinct {
+                        operator: call.opno,
+                        arguments: list(call.args),
+                        collation: call.inputcollid,
+                    }
+                }
                 NodeTag::T_RelabelType => {
                     one((*node.cast::<pg_sys::RelabelType>()).arg, Shape::Relabelled)
                 }
@@ -243,6 +260,12 @@ impl<'p> Node<'p> {
             }
         }
     }
+}
+
+/// True where a recursion had better end, though the server's own functions went as deep.
+pub fn is_too_deep() -> bool {
+    // SAFETY: looks at the address of a local variable.
+    unsafe { pg_sys::stack_is_too_deep() }
 }
 
 /// Whether an object came with the server, so that its identifier tells what it is.

@@ -245,7 +245,7 @@ unsafe fn path(
         let predicate = predicate::of(&mut translator, conditions);
         let is_operator = matches!(
             key.node.shape(),
-            Shape::Call { function, .. } if function == target.distance_function()
+            Shape::Call { function, operator: Some(_), .. } if function == target.distance_function()
         );
         let is_plain = is_operator && !key.descending && !key.nulls_first;
         // Before PostgreSQL 17 only where it has no `= ANY` and one sort key.

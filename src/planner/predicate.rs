@@ -1,8 +1,9 @@
-//! Conditions on the distance, which let a search end before it has filled its LIMIT.
+//! Conditions that no index clause expresses: on the distance, or on several columns.
 //!
-//! They stay filters above the scan, which decide. The index only has to know when no row further
-//! away can meet them. It computes the distance a little differently than the operator, in another
-//! order of additions; so its conditions are more generous, by more than single precision errs.
+//! They stay filters above the scan, which decide. The index leaves out the rows and zones that
+//! cannot meet them, and ends before it has filled its LIMIT when nothing further away can. It
+//! computes the distance a little differently than the operator, in another order of additions; so
+//! its conditions on it are more generous, by more than single precision errs.
 
 use chronomind_core::distance::Metric;
 use chronomind_core::score::{Binary, BlendExpr, Expr};
@@ -15,7 +16,7 @@ use crate::pg::node::Node;
 /// it is a difference from 1.
 const SLACK: f64 = 1e-4;
 
-/// The conjunction of all conditions that mention the distance and can be translated.
+/// The conjunction of all conditions that can be translated.
 pub fn of<'p>(
     translator: &mut Translator<'_, 'p>,
     conditions: impl Iterator<Item = Node<'p>>,
@@ -26,7 +27,7 @@ pub fn of<'p>(
         .reduce(|all, one| Expr::binary(Binary::And, all, one))
 }
 
-/// The condition for a distance that errs, `None` where it is not about the distance.
+/// The condition for a distance that errs, `None` where nobody knows by how much.
 fn generous(condition: &Expr, metric: Metric) -> Option<Expr> {
     let (nearer, farther) = match metric {
         Metric::Cosine => (Expr::Distance - SLACK, Expr::Distance + SLACK),
@@ -34,12 +35,15 @@ fn generous(condition: &Expr, metric: Metric) -> Option<Expr> {
             Expr::Distance * (1.0 - SLACK),
             Expr::Distance * (1.0 + SLACK),
         ),
-        // A sum whose terms cancel errs by what they were before, which nobody knows.
-        Metric::InnerProduct => return None,
+        // A sum whose terms cancel errs by what they were before.
+        Metric::InnerProduct => {
+            let is_exact = direction(condition, Trust::Nothing) == Direction::Level;
+            return is_exact.then(|| condition.clone());
+        }
     };
     let with = |distance: &Expr| substitute(condition, distance);
     match direction(condition, Trust::Nothing) {
-        Direction::Level => None,
+        Direction::Level => Some(condition.clone()),
         Direction::Falls => Some(with(&nearer)),
         Direction::Rises => Some(with(&farther)),
         Direction::Unknown => Some(Expr::binary(Binary::Or, with(&nearer), with(&farther))),
@@ -105,7 +109,9 @@ mod tests {
 
     #[test]
     fn some_conditions_are_left_alone() {
-        assert_eq!(of("importance > 0.5", Metric::Cosine), None);
+        let exact = "importance > 0.5 OR decay < 0.5";
+        assert_eq!(of(exact, Metric::Cosine).as_deref(), Some(exact));
+        assert_eq!(of(exact, Metric::InnerProduct).as_deref(), Some(exact));
         assert_eq!(of("distance < 0.5", Metric::InnerProduct), None);
     }
 }

@@ -12,6 +12,10 @@
 //! - Where Postgres would raise an error for a row (a division by zero, say), the index goes on with
 //!   the value of IEEE 754, and such a row is like any other.
 //! - A `bigint` or a timestamp is a float too: exact up to 2^53, which in microseconds is 285 years.
+//!   Greater ones are good enough to order by; but not to compare with each other, which identifiers
+//!   are, so that `bigint` is compared with smaller types and constants only.
+//! - An expression of more parts than a person would write is left alone, since whoever walks over
+//!   it does so by recursion.
 
 use chronomind_core::score::{Binary, Expr, Unary, Variadic};
 use pgrx::pg_sys::{self, Oid};
@@ -21,12 +25,16 @@ use super::score;
 use super::target::Target;
 use crate::pg::attribute::AttributeType;
 use crate::pg::catalog;
-use crate::pg::node::{Constant, Node, Shape};
+use crate::pg::node::{self, Constant, Node, Shape};
 
 /// Microseconds in a second.
 const SECOND: f64 = 1e6;
 /// Seconds in a day.
 const DAY: f64 = 86_400.0;
+/// Parts that an expression may have.
+const PARTS: usize = 500;
+/// Up to here every integer is a float.
+const EXACT: f64 = (1_u64 << 53) as f64;
 /// Seconds from 1970-01-01 to 2000-01-01.
 const EPOCH: f64 = 946_684_800.0;
 
@@ -36,6 +44,8 @@ pub struct Translator<'t, 'p> {
     /// The indexed vector and the query vector, once the distance has been met.
     operands: Option<(Node<'p>, Node<'p>)>,
     parameters: Vec<Node<'p>>,
+    /// Parts that the expression at hand may still have.
+    left: usize,
 }
 
 /// Where in an expression a part stands.
@@ -100,6 +110,7 @@ impl<'t, 'p> Translator<'t, 'p> {
             target,
             operands: None,
             parameters: Vec::new(),
+            left: PARTS,
         }
     }
 
@@ -125,6 +136,7 @@ impl<'t, 'p> Translator<'t, 'p> {
     /// Translates an expression, or leaves everything as it was.
     pub fn translate(&mut self, node: Node<'p>) -> Option<Expr> {
         let (operands, parameters) = (self.operands, self.parameters.len());
+        self.left = PARTS;
         let translated = self.value(node, Place::TOP);
         if translated.is_none() {
             self.operands = operands;
@@ -146,6 +158,7 @@ impl<'t, 'p> Translator<'t, 'p> {
 
     /// Translates a part.
     pub(super) fn value(&mut self, node: Node<'p>, place: Place<'p>) -> Option<Expr> {
+        self.left = self.left.checked_sub(1)?;
         let class = Class::of(node.type_of())?;
         if let Some((name, kind)) = self.target.attribute(node) {
             return (Class::of(kind.oid()) == Some(class)).then(|| Expr::attribute(name));
@@ -225,6 +238,20 @@ impl<'t, 'p> Translator<'t, 'p> {
                 let equal = self.comparison(operator, left, right, place)?;
                 let value = self.value(left, place)?;
                 Some(Expr::case([(equal, Expr::Null)], value))
+            }
+            Shape::Distinct {
+                operator,
+                arguments,
+                collation,
+            } => {
+                let &[left, right] = &arguments[..] else {
+                    return None;
+                };
+                let equal = self.binary_operator(operator, left, right, collation, place)?;
+                let (left, right) = (self.is_null(left, place)?, self.is_null(right, place)?);
+                let one_null = Expr::binary(Binary::NotEqual, left, right);
+                let differ = Expr::unary(Unary::Not, equal);
+                Some(Expr::variadic(Variadic::Coalesce, [differ, one_null]))
             }
             Shape::And(arguments) => self.connective(Binary::And, &arguments, place),
             Shape::Or(arguments) => self.connective(Binary::Or, &arguments, place),
@@ -406,6 +433,7 @@ impl<'t, 'p> Translator<'t, 'p> {
     fn is_null(&mut self, argument: Node<'p>, place: Place<'p>) -> Option<Expr> {
         let value = match self.target.attribute(argument) {
             Some((name, _)) => Expr::attribute(name),
+            None if is_evaluable(argument, place) => self.fixed(argument),
             None => self.value(argument, place)?,
         };
         Some(Expr::unary(Unary::IsNull, value))
@@ -437,7 +465,8 @@ impl<'t, 'p> Translator<'t, 'p> {
         let comparable = class(left) == class(right)
             && [left, right]
                 .into_iter()
-                .all(|side| class(side) != Some(Class::Numeric) || is_unrounded(side));
+                .all(|side| class(side) != Some(Class::Numeric) || is_unrounded(side))
+            && [left, right].into_iter().any(is_small);
         if !comparable {
             return None;
         }
@@ -476,6 +505,7 @@ impl<'t, 'p> Translator<'t, 'p> {
         if !is_evaluable(value, place) {
             return None;
         }
+        self.left = self.left.checked_sub(1)?;
         let key = self.parameter(value);
         Some(Expr::binary(function, Expr::attribute(name), key))
     }
@@ -519,9 +549,18 @@ fn is_evaluable(node: Node<'_>, place: Place<'_>) -> bool {
     }
 }
 
+/// True for a value that no integer beyond 2^53 is taken for.
+fn is_small(node: Node<'_>) -> bool {
+    match node.shape() {
+        Shape::Constant(Constant::Number(value)) => value.abs() < EXACT,
+        _ => node.type_of() != pg_sys::INT8OID,
+    }
+}
+
 /// True for a fixed value whose evaluation does not fail.
 fn is_harmless(node: Node<'_>) -> bool {
     match node.shape() {
+        _ if node::is_too_deep() => false,
         Shape::Constant(_) | Shape::Parameter | Shape::Clock => true,
         Shape::Relabelled(inner) => is_harmless(inner),
         Shape::Call {
@@ -539,6 +578,9 @@ fn is_unrounded(node: Node<'_>) -> bool {
     const INTEGERS: [Oid; 3] = [pg_sys::INT2OID, pg_sys::INT4OID, pg_sys::INT8OID];
     if INTEGERS.contains(&node.type_of()) || node.is_fixed() {
         return true;
+    }
+    if node::is_too_deep() {
+        return false;
     }
     let is_constant = |node: &Node<'_>| matches!(node.shape(), Shape::Constant(_));
     match node.shape() {

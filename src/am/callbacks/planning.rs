@@ -1,6 +1,6 @@
 //! The planner's door: what a scan costs.
 
-use crate::am::cost::{BOUNDED, Plan, Sought};
+use crate::am::cost::{PASSING, Plan, Sought, is_bounded};
 use crate::am::text::QueryText;
 use crate::guc;
 use crate::pg::node::{Constant, Node, Shape};
@@ -56,14 +56,14 @@ pub unsafe extern "C-unwind" fn cost_estimate(
             selectivity: generic.indexSelectivity,
             conditions: pg_sys::list_length((*path).indexclauses) as usize,
             sought: text.as_ref().map_or(Sought::Nearest, Sought::from),
-            is_bounded: text.is_some_and(|text| text.predicate.is_some()),
+            is_bounded: text.as_ref().is_some_and(is_bounded),
             m: options.m,
             ef_search: guc::ef_search(),
             operator_cost: pg_sys::cpu_operator_cost,
             entry_cost: pg_sys::cpu_index_tuple_cost,
         };
-        if plan.is_bounded {
-            *selectivity *= BOUNDED;
+        if text.is_some_and(|text| text.predicate.is_some()) {
+            *selectivity *= PASSING;
         }
         let cost = plan.ordered();
         *startup_cost = cost.startup;

@@ -117,6 +117,14 @@ PREPARE unguarded(float8) AS SELECT id FROM memories ORDER BY (e <=> '[1,2,3]') 
 EXECUTE unguarded(0);
 SELECT count(*) FROM (SELECT id FROM memories ORDER BY 1 / (importance - 0.07) + (e <=> '[1,2,3]') LIMIT 5) found;
 
+-- More than a person would write, or could
+SELECT terms, uses_index(format('SELECT id FROM memories ORDER BY (e <=> ''[1,2,3]'') + %s LIMIT 5', repeat('importance + ', terms) || '0'))
+FROM unnest(ARRAY[100, 3000]) AS terms;
+SELECT elements, uses_index(format('SELECT id FROM memories ORDER BY (e <=> ''[1,2,3]'') + CASE WHEN kind IN (%s) THEN 0 ELSE 1 END LIMIT 5', list))
+FROM unnest(ARRAY[50, 10000]) AS elements, LATERAL (SELECT string_agg(quote_literal(i), ', ') AS list FROM generate_series(1, elements) i) l;
+SELECT uses_index(format('SELECT id FROM memories ORDER BY (e <=> ''[1,2,3]'') + CASE WHEN false OR kind = ''k1'' THEN 0 WHEN importance > %s THEN 0 ELSE 1 END LIMIT 5',
+    repeat('abs(', 2000) || '(now() - now())::text::float8' || repeat(')', 2000)));
+
 -- The operator and its operand are no business of a person, but do no harm.
 SELECT id FROM memories ORDER BY e <~> chrono_query('distance - importance', '[1,2,3]'::vector, NULL) LIMIT 2;
 SET enable_seqscan = off;

@@ -68,7 +68,7 @@ END $$;
 CREATE FUNCTION d() RETURNS text RETURN '(e <=> ''[1,-2,0.5,1,0.25,-1,2,0.125]'')';
 -- As people write them
 SELECT score, checked.* FROM unnest(ARRAY[
-    'D', '1 - D', '-D', '(1 - D) * 0.7 + importance * 0.3', '0.5 * (1 - D) + 0.3 * coalesce(importance, 0.5) + 0.2 * part',
+    'D', '+D', 'cosine_distance(e, ''[1,2,3,4,5,6,7,8]'')', '''[1,2,3,4,5,6,7,8]'' <=> e', '1 - D', '-D', '(1 - D) * 0.7 + importance * 0.3', '0.5 * (1 - D) + 0.3 * coalesce(importance, 0.5) + 0.2 * part',
     '(1 - D) * exp(-0.01 * extract(epoch from ''2026-01-02'' - at)::float8 / 3600)',
     '0.7 * (1 - D) + 0.3 * exp(-extract(epoch from ''2026-01-02'' - at)::float8 / 86400)',
     '0.7 * (1 - D) + 0.3 * power(0.5, extract(epoch from ''2026-01-02'' - at) / 864000)',
@@ -99,8 +99,10 @@ SELECT score, checked.* FROM unnest(ARRAY[
     'D + CASE WHEN kind IS NOT NULL THEN 0 ELSE 1 END', 'D + CASE WHEN label = ''l2'' THEN 0 ELSE 1 END', 'D + CASE WHEN kind <> ''k2'' THEN 0 ELSE 1 END',
     'D + CASE WHEN owner = md5(''3'')::uuid THEN 0 ELSE 1 END', 'D + CASE WHEN feels = ''glad'' THEN 0 ELSE 1 END', 'D + CASE WHEN feels > ''calm'' THEN 0 ELSE 1 END',
     'D + CASE WHEN kind < ''k3'' THEN 0 ELSE 1 END', 'D + CASE WHEN kind NOT IN (''k1'', ''k3'') THEN 0 ELSE 1 END', 'D + CASE WHEN kind NOT IN (''k1'', NULL) THEN 0 ELSE 1 END',
-    'D + CASE uses WHEN 3 THEN 0 WHEN 4 THEN 1 END', 'D + nullif(uses, 13)', 'D + coalesce(nullif(importance, 0.37), rate, 0)', 'D + CASE WHEN D < 0.5 THEN 0 ELSE importance END',
-    'coalesce(D, 0)', 'greatest(D, 0.5)', 'D / importance', 'D + uses % 3', 'D + length(kind)', 'D + random() * 0', 'D + sin(importance)', 'D + id'
+    'D + CASE uses WHEN 3 THEN 0 WHEN 4 THEN 1 END', 'D + CASE WHEN kind IS DISTINCT FROM ''k1'' THEN 0 ELSE 1 END',
+    'D + CASE WHEN rate IS NOT DISTINCT FROM 0 THEN 0 ELSE 1 END', 'D + CASE WHEN rate IS NOT DISTINCT FROM importance::real THEN 0 ELSE 1 END', 'D + nullif(uses, 13)', 'D + coalesce(nullif(importance, 0.37), rate, 0)', 'D + CASE WHEN D < 0.5 THEN 0 ELSE importance END',
+    'coalesce(D, 0)', 'greatest(D, 0.5)', 'D / importance', 'D + uses % 3', 'D + length(kind)', 'D + CASE WHEN big > 70000000490 THEN 0 ELSE 1 END',
+    'D + CASE WHEN big = (small * 2)::bigint THEN 0 ELSE 1 END', 'D + CASE WHEN big < 9007199254740993 THEN 0 ELSE 1 END', 'D + CASE WHEN big > uses THEN 0 ELSE 1 END', 'D + random() * 0', 'D + sin(importance)', 'D + id'
 ]) AS score, check_score(regexp_replace(score, '\mD\M', d(), 'g'), 'importance > 0 AND uses IS DISTINCT FROM 0') AS checked;
 
 -- As numeric
@@ -133,7 +135,8 @@ SELECT condition, checked.* FROM unnest(ARRAY[
     'uses = 7', 'uses < 3', 'uses BETWEEN 10 AND 12', '20 > uses', 'uses = ANY (ARRAY[1, 2, 3])', 'uses IN (4, 5)', 'kind = ''k3''', 'kind IN (''k3'', ''k4'')', 'importance > 0.9',
     'pinned', 'NOT pinned', 'pinned IS TRUE', 'rate IS NULL', 'importance IS NOT NULL AND importance < 0.2', 'at > ''2025-12-31''', 'day = ''2025-12-20''', 'seen >= date ''2025-12-20''',
     'feels = ''sad''', 'owner = md5(''3'')::uuid', 'label = ''l1'' AND small < 4', 'id < 100', 'kind LIKE ''k%2''', 'D < 0.3', '1 - D >= 0.7', 'D < 0.3 AND uses = 3', 'D > 1.2', 'D BETWEEN 0.2 AND 0.4',
-    '(1 - D) * importance > 0.5', 'D < 0.2 OR importance > 0.95', 'D IS NULL', 'uses = 1000', 'false', 'D < 0'
+    '(1 - D) * importance > 0.5', 'D < 0.2 OR importance > 0.95', 'D IS NULL', 'uses = 1000', 'kind = ''k1'' OR kind = ''k2''',
+    'kind = ''k1'' OR importance > 0.9', 'coalesce(importance, 1) > 0.95', '''2026-01-01'' - at < interval ''2 days''', 'uses > small', 'uses IS DISTINCT FROM 3', '(importance > 0.5) IS NOT FALSE', 'false', 'D < 0'
 ]) AS condition, check_score(regexp_replace('0.7 * (1 - D) + 0.3 * importance', '\mD\M', d(), 'g'), regexp_replace(condition, '\mD\M', d(), 'g')) AS checked;
 SELECT condition, checked.* FROM unnest(ARRAY['D < 0.3', '1 - D >= 0.7', 'D < 0.3 AND uses IN (3, 4)', 'uses IN (3, 4)', 'D > 1', 'D < 0.5 AND id % 2 = 0']) AS condition,
     check_score(d(), regexp_replace(condition, '\mD\M', d(), 'g')) AS checked;
