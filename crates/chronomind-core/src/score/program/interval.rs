@@ -246,6 +246,13 @@ fn widened(low: f64, high: f64) -> Interval {
     }
 }
 
+/// What a function has at two ends, which it is asked for only once where they are one.
+fn both_ends(low: f64, high: f64, function: impl Fn(f64) -> f64) -> Interval {
+    let first = function(low);
+    let last = if low == high { first } else { function(high) };
+    Interval::span([first, last])
+}
+
 fn unary(function: Unary, x: &Interval) -> Interval {
     if function == Unary::IsNull {
         return truth(Truth {
@@ -295,7 +302,8 @@ fn of_numbers(function: Unary, low: f64, high: f64) -> Interval {
         Unary::Abs if high <= 0.0 => of_numbers(Unary::Negate, low, high),
         Unary::Abs => Interval::between(0.0, high.max(-low)),
         Unary::Exp => {
-            let widened = widened(low.exp(), high.exp());
+            let ends = both_ends(low, high, f64::exp);
+            let widened = widened(ends.low, ends.high);
             Interval {
                 low: widened.low.max(0.0),
                 ..widened
@@ -404,12 +412,13 @@ fn raise(x: &Interval, y: &Interval) -> Interval {
 
 fn raise_numbers(x: &Interval, y: &Interval) -> Interval {
     let corners = |x: &Interval| {
-        let corners = Interval::span([
-            power(x.low, y.low),
-            power(x.low, y.high),
-            power(x.high, y.low),
-            power(x.high, y.high),
-        ]);
+        let at = |base: f64| both_ends(y.low, y.high, |exponent| power(base, exponent));
+        let (low, high) = if x.low == x.high {
+            (at(x.low), NOTHING)
+        } else {
+            (at(x.low), at(x.high))
+        };
+        let corners = low.or(high);
         widened(corners.low, corners.high)
     };
     // From 0 up a power grows or falls with the base and with the exponent.
