@@ -6,13 +6,14 @@
 //! columns are ordinals.
 //!
 //! One list is evaluated in two ways: over rows (`lanes`), where a register is a column of up to 64
-//! numbers so that an operation is a loop without branches, and over a box of rows (`interval`),
+//! numbers so that an operation is a loop without branches, and over a box of rows (`range`),
 //! where a register is the range of what those numbers can be.
 
 mod blend;
 mod compile;
 mod interval;
 mod lanes;
+mod range;
 #[cfg(test)]
 mod tests;
 
