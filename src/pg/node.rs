@@ -7,8 +7,10 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+use pgrx::PgList;
 use pgrx::pg_sys::{self, Datum, NodeTag, Oid};
-use pgrx::{IntoDatum, PgList};
+
+pub use super::shape::{Constant, Shape};
 
 /// Built-in objects have identifiers below this one, the same ones in every database; the server's
 /// `FirstGenbkiObjectId`.
@@ -19,104 +21,6 @@ const FIRST_USER_OBJECT: u32 = 10_000;
 pub struct Node<'p> {
     node: NonNull<pg_sys::Node>,
     plan: PhantomData<&'p ()>,
-}
-
-/// What an expression is, as far as scores are made of it.
-pub enum Shape<'p> {
-    /// A value that is known.
-    Constant(Constant),
-    /// A value that is known when the plan runs.
-    Parameter,
-    /// A function or operator of built-in or other identity.
-    Call {
-        /// The function.
-        function: Oid,
-        /// The operator, where it was written as one.
-        operator: Option<Oid>,
-        /// What it is applied to.
-        arguments: Vec<Node<'p>>,
-        /// The collation it compares by.
-        collation: Oid,
-    },
-    /// The same bytes as another type.
-    Relabelled(Node<'p>),
-    /// `CASE`
-    Case {
-        /// What stands before the first `WHEN`.
-        subject: Option<Node<'p>>,
-        /// Conditions, or comparisons of [`Shape::Subject`], and values.
-        branches: Vec<(Node<'p>, Node<'p>)>,
-        /// What stands behind `ELSE`.
-        otherwise: Option<Node<'p>>,
-    },
-    /// The subject of the `CASE` around.
-    Subject,
-    /// `GREATEST`
-    Greatest(Vec<Node<'p>>),
-    /// `LEAST`
-    Least(Vec<Node<'p>>),
-    /// `COALESCE`
-    Coalesce(Vec<Node<'p>>),
-    /// `NULLIF`, by the operator's function.
-    NullIf {
-        /// The operator.
-        operator: Oid,
-        /// Both arguments.
-        arguments: Vec<Node<'p>>,
-    },
-    /// `IS DISTINCT FROM`
-    Distinct {
-        /// The operator for equality.
-        operator: Oid,
-        /// Both arguments.
-        arguments: Vec<Node<'p>>,
-        /// The collation it compares by.
-        collation: Oid,
-    },
-    /// `AND`
-    And(Vec<Node<'p>>),
-    /// `OR`
-    Or(Vec<Node<'p>>),
-    /// `NOT`
-    Not(Node<'p>),
-    /// `IS NULL`
-    IsNull(Node<'p>),
-    /// `IS NOT NULL`
-    IsNotNull(Node<'p>),
-    /// `IS TRUE` (the second is true), `IS FALSE` (it is false) or `IS UNKNOWN` (it is missing).
-    Is(Node<'p>, Option<bool>),
-    /// `IS NOT TRUE` and so on.
-    IsNot(Node<'p>, Option<bool>),
-    /// `x = ANY (array)`, or `x <> ALL (array)` and the like.
-    AnyOf {
-        /// The operator.
-        operator: Oid,
-        /// False for `ALL`.
-        any: bool,
-        /// What is compared.
-        left: Node<'p>,
-        /// What it is compared with, where it is written out.
-        elements: Vec<Node<'p>>,
-        /// The collation it compares by.
-        collation: Oid,
-    },
-    /// `CURRENT_DATE` and the like.
-    Clock,
-    /// Anything else.
-    Other,
-}
-
-/// A constant of one of the types that scores are made of.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Constant {
-    /// NULL of any type.
-    Null,
-    /// A number or a boolean.
-    Number(f64),
-    /// A text.
-    Text(String),
-    /// Of another type.
-    Other,
 }
 
 impl<'p> Node<'p> {
@@ -428,101 +332,4 @@ unsafe fn constant(node: &pg_sys::Const) -> Constant {
             _ => Constant::Other,
         }
     }
-}
-
-/// A constant of type `text`.
-pub fn text<'p>(value: &str) -> Node<'p> {
-    // SAFETY: makes a node with a value of the type it names.
-    unsafe {
-        let value = value.into_datum().unwrap_or(Datum::null());
-        let collation = pg_sys::get_typcollation(pg_sys::TEXTOID);
-        made(pg_sys::makeConst(
-            pg_sys::TEXTOID,
-            -1,
-            collation,
-            -1,
-            value,
-            false,
-            false,
-        ))
-    }
-}
-
-/// A call of a function that returns that type.
-pub fn call<'p>(function: Oid, result: Oid, arguments: &[Node<'p>]) -> Node<'p> {
-    let none = Oid::INVALID;
-    let format = pg_sys::CoercionForm::COERCE_EXPLICIT_CALL;
-    // SAFETY: makes a node of valid ones.
-    unsafe {
-        made(pg_sys::makeFuncExpr(
-            function,
-            result,
-            to_list(arguments),
-            none,
-            none,
-            format,
-        ))
-    }
-}
-
-/// A call of a cast's function that reads like a cast the parser added.
-pub fn cast<'p>(function: u32, result: Oid, argument: Node<'p>) -> Node<'p> {
-    let none = Oid::INVALID;
-    let format = pg_sys::CoercionForm::COERCE_IMPLICIT_CAST;
-    let arguments = to_list(&[argument]);
-    // SAFETY: makes a node of valid ones.
-    unsafe {
-        made(pg_sys::makeFuncExpr(
-            function.into(),
-            result,
-            arguments,
-            none,
-            none,
-            format,
-        ))
-    }
-}
-
-/// An operator between two expressions.
-pub fn operator<'p>(operator: Oid, result: Oid, left: Node<'p>, right: Node<'p>) -> Node<'p> {
-    let none = Oid::INVALID;
-    let (left, right) = (left.as_raw().cast(), right.as_raw().cast());
-    // SAFETY: makes a node of valid ones.
-    unsafe {
-        let node = pg_sys::make_opclause(operator, result, false, left, right, none, none);
-        pg_sys::set_opfuncid(node.cast());
-        made(node)
-    }
-}
-
-/// An array of `double precision`.
-pub fn array<'p>(elements: &[Node<'p>]) -> Node<'p> {
-    // SAFETY: allocates a node of the type that its tag says.
-    unsafe {
-        let mut array = pgrx::PgBox::<pg_sys::ArrayExpr>::alloc_node(pg_sys::NodeTag::T_ArrayExpr);
-        array.array_typeid = pg_sys::FLOAT8ARRAYOID;
-        array.element_typeid = pg_sys::FLOAT8OID;
-        array.elements = to_list(elements);
-        array.location = -1;
-        made(array.into_pg())
-    }
-}
-
-/// # Safety
-/// A new expression.
-unsafe fn made<'p, T>(node: *mut T) -> Node<'p> {
-    // SAFETY: by the caller; the server raises an error before it returns null.
-    unsafe {
-        Node {
-            node: NonNull::new_unchecked(node.cast()),
-            plan: PhantomData,
-        }
-    }
-}
-
-fn to_list(nodes: &[Node<'_>]) -> *mut pg_sys::List {
-    nodes.iter().fold(std::ptr::null_mut(), |list, node| {
-        // SAFETY: appends to a list that is ours, or makes one.
-        unsafe { pg_sys::lappend(list, node.as_raw().cast()) }
-    })
 }

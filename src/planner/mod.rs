@@ -5,8 +5,11 @@
 //! text of all that (`am::text`) goes into the plan as the argument of `chrono_query`.
 
 mod clauses;
+mod conditions;
+mod exact;
 mod functions;
 pub mod hook;
+mod parts;
 mod predicate;
 mod score;
 mod target;

@@ -5,7 +5,8 @@
 
 use chronomind_core::score::{BlendExpr, Expr, Variadic};
 
-use super::translate::{Place, Translator};
+use super::parts::Place;
+use super::translate::Translator;
 use crate::pg::node::{Constant, Node, Shape};
 
 /// Translates a call with these arguments, all seven of them: the planner has filled in those that

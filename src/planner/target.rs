@@ -8,7 +8,8 @@ use crate::am::columns::Columns;
 use crate::pg::attribute::AttributeType;
 use crate::pg::catalog::{self, METRIC_FUNCTION};
 use crate::pg::index_info::IndexInfo;
-use crate::pg::node::{self, Node};
+use crate::pg::make;
+use crate::pg::node::Node;
 
 /// An index, and the identities of what belongs to its extension.
 pub struct Target<'p> {
@@ -77,11 +78,11 @@ impl<'p> Target<'p> {
         let float = pg_sys::FLOAT8OID;
         match node.type_of() {
             pg_sys::FLOAT8OID => node,
-            pg_sys::FLOAT4OID => node::cast(pg_sys::F_FLOAT8_FLOAT4, float, node),
-            pg_sys::INT2OID => node::cast(pg_sys::F_FLOAT8_INT2, float, node),
-            pg_sys::INT4OID => node::cast(pg_sys::F_FLOAT8_INT4, float, node),
-            pg_sys::INT8OID => node::cast(pg_sys::F_FLOAT8_INT8, float, node),
-            _ => node::call(self.number_function, float, &[node]),
+            pg_sys::FLOAT4OID => make::cast(pg_sys::F_FLOAT8_FLOAT4, float, node),
+            pg_sys::INT2OID => make::cast(pg_sys::F_FLOAT8_INT2, float, node),
+            pg_sys::INT4OID => make::cast(pg_sys::F_FLOAT8_INT4, float, node),
+            pg_sys::INT8OID => make::cast(pg_sys::F_FLOAT8_INT8, float, node),
+            _ => make::call(self.number_function, float, &[node]),
         }
     }
 
@@ -90,16 +91,16 @@ impl<'p> Target<'p> {
         let (text, float) = (pg_sys::TEXTOID, pg_sys::FLOAT8OID);
         let function = catalog::function_in(self.schema, c"chrono_blend", &[text, float, float])?;
         let [recency, importance] = weights;
-        Some(node::call(
+        Some(make::call(
             function,
             float,
-            &[node::text(part), recency, importance],
+            &[make::text(part), recency, importance],
         ))
     }
 
     /// `now()`
     pub fn now(&self) -> Node<'p> {
-        node::call(pg_sys::F_NOW.into(), pg_sys::TIMESTAMPTZOID, &[])
+        make::call(pg_sys::F_NOW.into(), pg_sys::TIMESTAMPTZOID, &[])
     }
 
     /// `vector <~> chrono_query(text, query, parameters)`, of a type that a sort family sorts.
@@ -121,8 +122,8 @@ impl<'p> Target<'p> {
         let operator = catalog::family_operator(family, kind, self.query_type, strategy)?;
         let types = [pg_sys::TEXTOID, kind, pg_sys::FLOAT8ARRAYOID];
         let function = catalog::function_in(self.schema, c"chrono_query", &types)?;
-        let arguments = [node::text(text), query, node::array(parameters)];
-        let asked = node::call(function, self.query_type, &arguments);
-        Some(node::operator(operator, result, vector, asked))
+        let arguments = [make::text(text), query, make::array(parameters)];
+        let asked = make::call(function, self.query_type, &arguments);
+        Some(make::operator(operator, result, vector, asked))
     }
 }

@@ -18,14 +18,14 @@
 //!   it does so by recursion.
 
 use chronomind_core::score::{Binary, Expr, Unary, Variadic};
-use pgrx::pg_sys::{self, Oid};
+use pgrx::pg_sys::Oid;
 
+use super::exact::is_evaluable;
 use super::functions::{self, Meaning, Source};
+use super::parts::{Class, Place};
 use super::score;
 use super::target::Target;
-use crate::pg::attribute::AttributeType;
-use crate::pg::catalog;
-use crate::pg::node::{self, Constant, Node, Shape};
+use crate::pg::node::{Constant, Node, Shape};
 
 /// Microseconds in a second.
 const SECOND: f64 = 1e6;
@@ -33,8 +33,6 @@ const SECOND: f64 = 1e6;
 const DAY: f64 = 86_400.0;
 /// Parts that an expression may have.
 const PARTS: usize = 500;
-/// Up to here every integer is a float.
-const EXACT: f64 = (1_u64 << 53) as f64;
 /// Seconds from 1970-01-01 to 2000-01-01.
 const EPOCH: f64 = 946_684_800.0;
 
@@ -46,61 +44,6 @@ pub struct Translator<'t, 'p> {
     parameters: Vec<Node<'p>>,
     /// Parts that the expression at hand may still have.
     left: usize,
-}
-
-/// Where in an expression a part stands.
-#[derive(Clone, Copy)]
-pub struct Place<'p> {
-    /// Postgres evaluates the part for every row.
-    certain: bool,
-    /// The subject of the `CASE` around.
-    subject: Option<Node<'p>>,
-}
-
-impl Place<'_> {
-    /// The whole of an expression.
-    pub const TOP: Place<'static> = Place {
-        certain: true,
-        subject: None,
-    };
-
-    fn uncertain(self) -> Self {
-        Place {
-            certain: false,
-            ..self
-        }
-    }
-}
-
-/// Kinds of values, each of which is a number in a score.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Number,
-    Numeric,
-    Boolean,
-    Timestamp,
-    Timestamptz,
-    Date,
-    Interval,
-}
-
-impl Class {
-    fn of(kind: Oid) -> Option<Class> {
-        match kind {
-            pg_sys::INT2OID
-            | pg_sys::INT4OID
-            | pg_sys::INT8OID
-            | pg_sys::FLOAT4OID
-            | pg_sys::FLOAT8OID => Some(Class::Number),
-            pg_sys::NUMERICOID => Some(Class::Numeric),
-            pg_sys::BOOLOID => Some(Class::Boolean),
-            pg_sys::TIMESTAMPOID => Some(Class::Timestamp),
-            pg_sys::TIMESTAMPTZOID => Some(Class::Timestamptz),
-            pg_sys::DATEOID => Some(Class::Date),
-            pg_sys::INTERVALOID => Some(Class::Interval),
-            _ => None,
-        }
-    }
 }
 
 impl<'t, 'p> Translator<'t, 'p> {
@@ -156,9 +99,15 @@ impl<'t, 'p> Translator<'t, 'p> {
         Expr::Parameter(at as u32 + 1)
     }
 
+    /// Counts a part; `None` where it is one too many.
+    pub(super) fn count(&mut self) -> Option<()> {
+        self.left = self.left.checked_sub(1)?;
+        Some(())
+    }
+
     /// Translates a part.
     pub(super) fn value(&mut self, node: Node<'p>, place: Place<'p>) -> Option<Expr> {
-        self.left = self.left.checked_sub(1)?;
+        self.count()?;
         let class = Class::of(node.type_of())?;
         if let Some((name, kind)) = self.target.attribute(node) {
             return (Class::of(kind.oid()) == Some(class)).then(|| Expr::attribute(name));
@@ -324,24 +273,6 @@ impl<'t, 'p> Translator<'t, 'p> {
         }
     }
 
-    /// A comparison, of hashes or of numbers.
-    fn binary_operator(
-        &mut self,
-        operator: Oid,
-        left: Node<'p>,
-        right: Node<'p>,
-        collation: Oid,
-        place: Place<'p>,
-    ) -> Option<Expr> {
-        match functions::meaning(catalog::operator_function(operator)) {
-            Some(Meaning::Hashed(binary)) if catalog::is_deterministic(collation) => {
-                self.hashed(binary, left, right, place)
-            }
-            Some(_) => None,
-            None => self.comparison(operator, left, right, place),
-        }
-    }
-
     fn distance(&mut self, arguments: &[Node<'p>]) -> Option<Expr> {
         let &[left, right] = arguments else {
             return None;
@@ -389,20 +320,6 @@ impl<'t, 'p> Translator<'t, 'p> {
         Some(Expr::variadic(function, arguments))
     }
 
-    fn connective(
-        &mut self,
-        function: Binary,
-        arguments: &[Node<'p>],
-        place: Place<'p>,
-    ) -> Option<Expr> {
-        let (&first, others) = arguments.split_first()?;
-        let first = self.value(first, place)?;
-        others.iter().try_fold(first, |all, &one| {
-            let one = self.value(one, place.uncertain())?;
-            Some(Expr::binary(function, all, one))
-        })
-    }
-
     fn case(
         &mut self,
         subject: Option<Node<'p>>,
@@ -428,86 +345,6 @@ impl<'t, 'p> Translator<'t, 'p> {
             None => Expr::Null,
         };
         (!translated.is_empty()).then(|| Expr::case(translated, otherwise))
-    }
-
-    fn is_null(&mut self, argument: Node<'p>, place: Place<'p>) -> Option<Expr> {
-        let value = match self.target.attribute(argument) {
-            Some((name, _)) => Expr::attribute(name),
-            None if is_evaluable(argument, place) => self.fixed(argument),
-            None => self.value(argument, place)?,
-        };
-        Some(Expr::unary(Unary::IsNull, value))
-    }
-
-    /// `IS TRUE`, `IS FALSE`, `IS UNKNOWN`, none of which is ever unknown.
-    fn is(&mut self, argument: Node<'p>, expected: Option<bool>, place: Place<'p>) -> Option<Expr> {
-        let value = self.value(argument, place)?;
-        let Some(expected) = expected else {
-            return Some(Expr::unary(Unary::IsNull, value));
-        };
-        let holds = if expected {
-            value
-        } else {
-            Expr::unary(Unary::Not, value)
-        };
-        Some(Expr::variadic(Variadic::Coalesce, [holds, Expr::from(0.0)]))
-    }
-
-    fn comparison(
-        &mut self,
-        operator: Oid,
-        left: Node<'p>,
-        right: Node<'p>,
-        place: Place<'p>,
-    ) -> Option<Expr> {
-        let function = catalog::comparison(operator)?;
-        let class = |node: Node<'p>| Class::of(node.type_of());
-        let comparable = class(left) == class(right)
-            && [left, right]
-                .into_iter()
-                .all(|side| class(side) != Some(Class::Numeric) || is_unrounded(side))
-            && [left, right].into_iter().any(is_small);
-        if !comparable {
-            return None;
-        }
-        let mut side = |node: Node<'p>| match class(node) {
-            Some(Class::Interval) if is_evaluable(node, place) => Some(self.parameter(node)),
-            _ => self.value(node, place),
-        };
-        let left = side(left)?;
-        Some(Expr::binary(function, left, side(right)?))
-    }
-
-    /// A comparison of a hashed attribute with a fixed value.
-    fn hashed(
-        &mut self,
-        function: Binary,
-        left: Node<'p>,
-        right: Node<'p>,
-        place: Place<'p>,
-    ) -> Option<Expr> {
-        let subject = |node: Node<'p>| match node.shape() {
-            Shape::Subject => place.subject.unwrap_or(node),
-            _ => node,
-        };
-        let (left, right) = (subject(left), subject(right));
-        let (name, value) = match (self.target.attribute(left), self.target.attribute(right)) {
-            (
-                Some((name, AttributeType::Text | AttributeType::Uuid | AttributeType::Enum)),
-                None,
-            ) => (name, right),
-            (
-                None,
-                Some((name, AttributeType::Text | AttributeType::Uuid | AttributeType::Enum)),
-            ) => (name, left),
-            _ => return None,
-        };
-        if !is_evaluable(value, place) {
-            return None;
-        }
-        self.left = self.left.checked_sub(1)?;
-        let key = self.parameter(value);
-        Some(Expr::binary(function, Expr::attribute(name), key))
     }
 
     /// `extract(epoch from x)`, and the days of the time between two timestamps.
@@ -537,66 +374,5 @@ impl<'t, 'p> Translator<'t, 'p> {
             ("epoch", Source::Date) => Some((value + EPOCH / DAY) * DAY),
             _ => None,
         }
-    }
-}
-
-/// Whether a part is evaluated once, when the scan begins, and by Postgres.
-fn is_evaluable(node: Node<'_>, place: Place<'_>) -> bool {
-    if place.certain {
-        node.is_fixed()
-    } else {
-        is_harmless(node)
-    }
-}
-
-/// True for a value that no integer beyond 2^53 is taken for.
-fn is_small(node: Node<'_>) -> bool {
-    match node.shape() {
-        Shape::Constant(Constant::Number(value)) => value.abs() < EXACT,
-        _ => node.type_of() != pg_sys::INT8OID,
-    }
-}
-
-/// True for a fixed value whose evaluation does not fail.
-fn is_harmless(node: Node<'_>) -> bool {
-    match node.shape() {
-        _ if node::is_too_deep() => false,
-        Shape::Constant(_) | Shape::Parameter | Shape::Clock => true,
-        Shape::Relabelled(inner) => is_harmless(inner),
-        Shape::Call {
-            function,
-            arguments,
-            ..
-        } => functions::is_harmless(function) && arguments.into_iter().all(is_harmless),
-        _ => false,
-    }
-}
-
-/// True for a `numeric` that is the same number as the `double precision` that stands for it, or as
-/// near to it as no two of the values it can be compared with.
-fn is_unrounded(node: Node<'_>) -> bool {
-    const INTEGERS: [Oid; 3] = [pg_sys::INT2OID, pg_sys::INT4OID, pg_sys::INT8OID];
-    if INTEGERS.contains(&node.type_of()) || node.is_fixed() {
-        return true;
-    }
-    if node::is_too_deep() {
-        return false;
-    }
-    let is_constant = |node: &Node<'_>| matches!(node.shape(), Shape::Constant(_));
-    match node.shape() {
-        Shape::Relabelled(inner) => is_unrounded(inner),
-        Shape::Call {
-            function,
-            arguments,
-            ..
-        } => match functions::meaning(function) {
-            Some(Meaning::Extract(_)) => true,
-            Some(Meaning::Same) => arguments.into_iter().all(is_unrounded),
-            Some(Meaning::Binary(Binary::Divide | Binary::Multiply)) => {
-                arguments.iter().any(is_constant) && arguments.into_iter().all(is_unrounded)
-            }
-            _ => false,
-        },
-        _ => false,
     }
 }

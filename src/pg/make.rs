@@ -1,0 +1,101 @@
+//! Expressions, made for plans.
+
+use pgrx::IntoDatum;
+use pgrx::pg_sys::{self, Datum, Oid};
+
+use super::node::Node;
+
+/// A constant of type `text`.
+pub fn text<'p>(value: &str) -> Node<'p> {
+    // SAFETY: makes a node with a value of the type it names.
+    unsafe {
+        let value = value.into_datum().unwrap_or(Datum::null());
+        let collation = pg_sys::get_typcollation(pg_sys::TEXTOID);
+        made(pg_sys::makeConst(
+            pg_sys::TEXTOID,
+            -1,
+            collation,
+            -1,
+            value,
+            false,
+            false,
+        ))
+    }
+}
+
+/// A call of a function that returns that type.
+pub fn call<'p>(function: Oid, result: Oid, arguments: &[Node<'p>]) -> Node<'p> {
+    let none = Oid::INVALID;
+    let format = pg_sys::CoercionForm::COERCE_EXPLICIT_CALL;
+    // SAFETY: makes a node of valid ones.
+    unsafe {
+        made(pg_sys::makeFuncExpr(
+            function,
+            result,
+            to_list(arguments),
+            none,
+            none,
+            format,
+        ))
+    }
+}
+
+/// A call of a cast's function that reads like a cast the parser added.
+pub fn cast<'p>(function: u32, result: Oid, argument: Node<'p>) -> Node<'p> {
+    let none = Oid::INVALID;
+    let format = pg_sys::CoercionForm::COERCE_IMPLICIT_CAST;
+    let arguments = to_list(&[argument]);
+    // SAFETY: makes a node of valid ones.
+    unsafe {
+        made(pg_sys::makeFuncExpr(
+            function.into(),
+            result,
+            arguments,
+            none,
+            none,
+            format,
+        ))
+    }
+}
+
+/// An operator between two expressions.
+pub fn operator<'p>(operator: Oid, result: Oid, left: Node<'p>, right: Node<'p>) -> Node<'p> {
+    let none = Oid::INVALID;
+    let (left, right) = (left.as_raw().cast(), right.as_raw().cast());
+    // SAFETY: makes a node of valid ones.
+    unsafe {
+        let node = pg_sys::make_opclause(operator, result, false, left, right, none, none);
+        pg_sys::set_opfuncid(node.cast());
+        made(node)
+    }
+}
+
+/// An array of `double precision`.
+pub fn array<'p>(elements: &[Node<'p>]) -> Node<'p> {
+    // SAFETY: allocates a node of the type that its tag says.
+    unsafe {
+        let mut array = pgrx::PgBox::<pg_sys::ArrayExpr>::alloc_node(pg_sys::NodeTag::T_ArrayExpr);
+        array.array_typeid = pg_sys::FLOAT8ARRAYOID;
+        array.element_typeid = pg_sys::FLOAT8OID;
+        array.elements = to_list(elements);
+        array.location = -1;
+        made(array.into_pg())
+    }
+}
+
+/// # Safety
+/// A new expression.
+unsafe fn made<'p, T>(node: *mut T) -> Node<'p> {
+    // SAFETY: by the caller.
+    match unsafe { Node::new(node) } {
+        Some(node) => node,
+        None => unreachable!("the server raises an error when it has no memory for a node"),
+    }
+}
+
+fn to_list(nodes: &[Node<'_>]) -> *mut pg_sys::List {
+    nodes.iter().fold(std::ptr::null_mut(), |list, node| {
+        // SAFETY: appends to a list that is ours, or makes one.
+        unsafe { pg_sys::lappend(list, node.as_raw().cast()) }
+    })
+}
