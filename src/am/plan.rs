@@ -1,7 +1,9 @@
 //! What a scan has to do, understood once, for memory and for pages alike.
 
 use chronomind_core::postings::Filter;
-use chronomind_core::score::{Batch, Bounds, Expr, Nearest, Order as Score, Program, Ranking};
+use chronomind_core::score::{
+    Batch, Bounds, CompileError, Expr, Nearest, Order as Score, Program, Ranking,
+};
 
 use super::columns::Columns;
 use super::query::ScoreQuery;
@@ -64,13 +66,14 @@ impl Plan {
             Some((attribute, columns.attributes[attribute].kind()))
         };
         let compile = |expr: &Expr| {
-            Program::compile(expr, columns.metric, resolve, &query.parameters)
-                .map_err(|error| Error::invalid(error.to_string()))
+            Program::compile(expr, columns.metric, resolve, &query.parameters).map_err(unfit)
         };
         let wanted = match &text.wanted {
             Some(wanted) => {
-                // The same for every row.
-                let rows = compile(wanted)?.range(0.0, &ANYWHERE);
+                // The same for every row, so that no attribute is known.
+                let rows = Program::compile(wanted, columns.metric, |_| None, &query.parameters)
+                    .map_err(unfit)?
+                    .range(0.0, &ANYWHERE);
                 if rows.has_numbers() {
                     rows.low as usize
                 } else {
@@ -91,6 +94,10 @@ impl Plan {
             wanted,
         })
     }
+}
+
+fn unfit(error: CompileError) -> Error {
+    Error::invalid(error.to_string())
 }
 
 /// What rows are ranked by.

@@ -96,9 +96,12 @@ fn strip<'a>(text: &'a str, word: &str) -> (&'a str, bool) {
 }
 
 fn parse(text: &str) -> Result<Expr> {
+    /// Of a long text, the beginning says which one it is.
+    const SHOWN: usize = 200;
     text.parse().map_err(|error| {
+        let beginning: String = text.chars().take(SHOWN).collect();
         Error::invalid(format!("invalid score expression: {error}"))
-            .detail(format!("It is: {text}"))
+            .detail(format!("It is: {beginning}"))
     })
 }
 

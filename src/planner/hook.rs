@@ -262,11 +262,14 @@ unsafe fn path(
             wanted: wanted(root, &mut translator),
         };
         let parameters = translator.finish();
+        let text = text.to_string();
+        // The reader has limits of its own.
+        text.parse::<QueryText>().ok()?;
         let order = target
             .order(
                 |result| sorts(key.pathkey, result),
                 vector,
-                &text.to_string(),
+                &text,
                 query,
                 &parameters,
             )?

@@ -119,7 +119,10 @@ SELECT count(*) FROM (SELECT id FROM memories ORDER BY 1 / (importance - 0.07) +
 
 -- More than a person would write, or could
 SELECT terms, uses_index(format('SELECT id FROM memories ORDER BY (e <=> ''[1,2,3]'') + %s LIMIT 5', repeat('importance + ', terms) || '0'))
-FROM unnest(ARRAY[100, 3000]) AS terms;
+FROM unnest(ARRAY[100, 450, 3000]) AS terms;
+SELECT calls, uses_index(format('SELECT id FROM memories ORDER BY (e <=> ''[1,2,3]'') + %s LIMIT 5', repeat('abs(', calls) || 'importance' || repeat(')', calls)))
+FROM unnest(ARRAY[50, 150, 400]) AS calls;
+SELECT count(*) FROM (SELECT id FROM memories ORDER BY (e <=> '[1,2,3]') + -(-(-(-(-(-(-(-(-(-importance)))))))))  LIMIT 5) found;
 SELECT elements, uses_index(format('SELECT id FROM memories ORDER BY (e <=> ''[1,2,3]'') + CASE WHEN kind IN (%s) THEN 0 ELSE 1 END LIMIT 5', list))
 FROM unnest(ARRAY[50, 10000]) AS elements, LATERAL (SELECT string_agg(quote_literal(i), ', ') AS list FROM generate_series(1, elements) i) l;
 SELECT uses_index(format('SELECT id FROM memories ORDER BY (e <=> ''[1,2,3]'') + CASE WHEN false OR kind = ''k1'' THEN 0 WHEN importance > %s THEN 0 ELSE 1 END LIMIT 5',
@@ -129,7 +132,8 @@ SELECT uses_index(format('SELECT id FROM memories ORDER BY (e <=> ''[1,2,3]'') +
 SELECT id FROM memories ORDER BY e <~> chrono_query('distance - importance', '[1,2,3]'::vector, NULL) LIMIT 2;
 SET enable_seqscan = off;
 SELECT id FROM memories ORDER BY e <~> chrono_query('distance - importance', '[1,2,3]'::vector, NULL) LIMIT 2;
-SELECT mistake.* FROM unnest(ARRAY['distance + nothing', 'distance + $1', 'distance +', 'kind + 1', '', 'distance WHERE', 'distance LIMIT $9']) text,
+SELECT mistake.* FROM unnest(ARRAY['distance + nothing', 'distance + $1', 'distance +', 'kind + 1', '', 'distance WHERE', 'distance LIMIT $9', 'distance LIMIT importance',
+    repeat('(', 1000000)]) text,
     mistake(format('SELECT id FROM memories ORDER BY e <~> chrono_query(%L, ''[1,2,3]''::vector, NULL) LIMIT 2', text));
 SELECT mistake.* FROM mistake('SELECT id FROM memories ORDER BY e <~> chrono_query(''distance'', ''[1,2]''::vector, NULL) LIMIT 2');
 SELECT mistake.* FROM mistake('SELECT e <~> chrono_query(''distance'', ''[1,2,3]''::vector, NULL) FROM memories');
