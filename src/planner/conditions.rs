@@ -3,7 +3,7 @@
 use chronomind_core::score::{Binary, Expr, Unary, Variadic};
 use pgrx::pg_sys::Oid;
 
-use super::exact::{is_evaluable, is_small, is_unrounded};
+use super::exact::{as_one_division, is_comparable, is_evaluable, is_small};
 use super::functions::{self, Meaning};
 use super::parts::{Class, Place};
 use super::translate::Translator;
@@ -82,15 +82,15 @@ impl<'p> Translator<'_, 'p> {
         let function = catalog::comparison(operator)?;
         let class = |node: Node<'p>| Class::of(node.type_of());
         let comparable = class(left) == class(right)
-            && [left, right]
-                .into_iter()
-                .all(|side| class(side) != Some(Class::Numeric) || is_unrounded(side))
+            && is_comparable(left, place)
+            && is_comparable(right, place)
             && [left, right].into_iter().any(is_small);
         if !comparable {
             return None;
         }
         let mut side = |node: Node<'p>| match class(node) {
             Some(Class::Interval) if is_evaluable(node, place) => Some(self.parameter(node)),
+            Some(Class::Numeric) => self.value(node, place).map(as_one_division),
             _ => self.value(node, place),
         };
         let left = side(left)?;

@@ -8,7 +8,7 @@
 //!   Postgres when the scan begins. Only where Postgres may never evaluate a piece (behind `WHEN`,
 //!   or the second argument of `COALESCE`) it must not fail either, so that smaller pieces are taken.
 //! - `numeric` is evaluated as `double precision`. That is close enough to order by, but not to
-//!   compare with: conditions on a `numeric` are taken only where nothing was rounded.
+//!   compare with: conditions on a `numeric` are taken only where it was not rounded on the way.
 //! - Where Postgres would raise an error for a row (a division by zero, say), the index goes on with
 //!   the value of IEEE 754, and such a row is like any other.
 //! - A `bigint` or a timestamp is a float too: exact up to 2^53, which in microseconds is 285 years.
@@ -20,7 +20,7 @@
 use chronomind_core::score::{Binary, Expr, Unary, Variadic};
 use pgrx::pg_sys::Oid;
 
-use super::exact::is_evaluable;
+use super::exact::{is_comparable, is_evaluable};
 use super::functions::{self, Meaning, Source};
 use super::parts::{Class, Place};
 use super::score;
@@ -252,6 +252,13 @@ impl<'t, 'p> Translator<'t, 'p> {
         match (functions::meaning(function), arguments) {
             (Some(Meaning::Same), &[argument]) => self.value(argument, place),
             (Some(Meaning::Unary(unary)), &[argument]) => {
+                let takes_steps = matches!(
+                    unary,
+                    Unary::Floor | Unary::Ceil | Unary::Round | Unary::Trunc
+                );
+                if takes_steps && !is_comparable(argument, place) {
+                    return None;
+                }
                 Some(Expr::unary(unary, self.value(argument, place)?))
             }
             (Some(Meaning::Binary(binary)), &[left, right]) => {

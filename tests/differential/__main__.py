@@ -114,7 +114,9 @@ def check_plan(question, shape, plan):
         return ""
     # The planner may find that an expression drawn at random does not depend on the distance.
     depends = sorted_by and f" {question.table.operator} " in sorted_by[1]
-    return "the index does not order" if depends or by_index else ""
+    # It leaves an expression alone that compares numerics which a float does not follow.
+    rounds = question.expression.kind == "tree" and sorted_by and "::numeric" in sorted_by[1]
+    return "the index does not order" if (depends or by_index) and not rounds else ""
 
 
 def check(connection, question, shape, tally):

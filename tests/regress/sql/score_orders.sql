@@ -110,6 +110,10 @@ SELECT score, checked.* FROM unnest(ARRAY[
     '(1 - D)::numeric', 'D::numeric * 0.7 + importance::numeric * 0.3', 'D::numeric + extract(epoch from ''2026-01-02'' - at) / 86400',
     'D::numeric + ln(1 + extract(epoch from ''2026-01-02'' - at)) / 100', 'greatest(D::numeric, 0.3) + sqrt(uses::numeric) / 10',
     'D + CASE WHEN extract(epoch from ''2026-01-02'' - at) < 86400 * 3 THEN 0 ELSE 1 END', 'D + CASE WHEN uses < 10.5 THEN 0 ELSE 1 END',
+    'D + CASE WHEN extract(epoch from ''2026-01-02'' - at) / 3600 / 24 < 3 THEN 0 ELSE 1 END', 'D + CASE WHEN uses / 10.0 < 0.7 THEN 0 ELSE 1 END',
+    'D + CASE WHEN uses * 0.1 <= 0.7 THEN 0 ELSE 1 END', 'D + CASE WHEN (uses * 0.1)::float8 <= 0.7 THEN 0 ELSE 1 END', 'D + floor((uses * 0.1)::float8 * 10)',
+    'D + CASE WHEN uses / 3600.0 / 24 < 0.0001 THEN 0 ELSE 1 END', 'D + CASE WHEN uses / 10::numeric = 0.3 THEN 0 ELSE 1 END',
+    'D + CASE WHEN exp(-extract(epoch from ''2026-01-02'' - at)::float8 / 86400) > 0.5 THEN 0 ELSE 1 END',
     'D + CASE WHEN importance::numeric * 0.1 < 0.03 THEN 0 ELSE 1 END', 'D + rate::numeric', 'round(D::numeric, 2)', 'D::numeric + mod(uses, 3)'
 ]) AS score, check_score(regexp_replace(score, '\mD\M', d(), 'g')) AS checked;
 
