@@ -15,7 +15,9 @@ pub enum Direction {
     Rises,
     /// Down, or it stays.
     Falls,
-    /// Who knows.
+    /// One of these two ways, which depends on the row.
+    Either,
+    /// Who knows: up and then down, for example.
     Unknown,
 }
 
@@ -28,7 +30,7 @@ pub enum Trust {
     Positive,
 }
 
-use Direction::{Falls, Level, Rises, Unknown};
+use Direction::{Either, Falls, Level, Rises, Unknown};
 
 impl Direction {
     fn flipped(self) -> Direction {
@@ -42,7 +44,8 @@ impl Direction {
     fn and(self, other: Direction) -> Direction {
         match (self, other) {
             (Level, one) | (one, Level) => one,
-            (one, same) if one == same => one,
+            (Rises, Rises) => Rises,
+            (Falls, Falls) => Falls,
             _ => Unknown,
         }
     }
@@ -53,7 +56,8 @@ impl Direction {
             _ if self == Level => Level,
             Some(true) => self,
             Some(false) => self.flipped(),
-            None => Unknown,
+            None if self == Unknown => Unknown,
+            None => Either,
         }
     }
 }
@@ -68,6 +72,12 @@ pub fn direction(expr: &Expr, trust: Trust) -> Direction {
         Expr::Unary(Unary::Abs | Unary::IsNull, argument) => match of(argument) {
             Level => Level,
             _ => Unknown,
+        },
+        // Below zero they are NaN, which is greater than all they are above.
+        Expr::Unary(Unary::Sqrt | Unary::Ln | Unary::Log10, argument) => match of(argument) {
+            Level => Level,
+            _ if trust == Trust::Nothing => Unknown,
+            direction => direction,
         },
         Expr::Unary(_, argument) => of(argument),
         Expr::Binary(function, left, right) => binary(*function, left, right, trust),
@@ -159,7 +169,13 @@ mod tests {
         assert_eq!(certain("1 - distance"), Falls);
         assert_eq!(certain("1 - distance >= 0.7"), Falls);
         assert_eq!(certain("(distance - $1) * -2"), Falls);
-        assert_eq!(certain("distance * $1"), Unknown);
+        assert_eq!(certain("distance * $1"), Either);
+        assert_eq!(certain("-(distance * $1) < importance"), Either);
+        assert_eq!(certain("distance * $1 + distance"), Unknown);
+        assert_eq!(certain("distance * $1 - distance * $2"), Unknown);
+        assert_eq!(certain("abs(distance) * $1"), Unknown);
+        assert_eq!(certain("sqrt(distance)"), Unknown);
+        assert_eq!(certain("distance = 0.5"), Unknown);
         assert_eq!(certain("distance * exp(importance)"), Rises);
         assert_eq!(certain("abs(distance)"), Unknown);
         assert_eq!(certain("distance - distance"), Unknown);

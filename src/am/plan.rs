@@ -14,6 +14,9 @@ use crate::error::{Error, Result};
 /// Rows that a scan is expected to be asked for when nobody says.
 const WANTED: usize = 10;
 
+/// Whoever asks for more rows than these asks for all.
+const MAX_WANTED: usize = u32::MAX as usize;
+
 /// A box without attributes.
 const ANYWHERE: Bounds<'static> = Bounds {
     low: &[],
@@ -75,7 +78,7 @@ impl Plan {
                     .map_err(unfit)?
                     .range(0.0, &ANYWHERE);
                 if rows.has_numbers() {
-                    rows.low as usize
+                    (rows.low as usize).min(MAX_WANTED)
                 } else {
                     WANTED
                 }

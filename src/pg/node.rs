@@ -52,13 +52,15 @@ impl<'p> Node<'p> {
         unsafe { pg_sys::type_is_enum(self.type_of()) }
     }
 
-    /// True for what has one value as long as a scan runs: without columns, and not volatile.
+    /// True for what has one value as long as a scan runs: without columns, not volatile, and no
+    /// set.
     pub fn is_fixed(self) -> bool {
         // SAFETY: these look at a valid expression.
         unsafe {
             !pg_sys::contain_var_clause(self.as_raw())
                 && !pg_sys::contain_volatile_functions(self.as_raw())
                 && !pg_sys::contain_subplans(self.as_raw())
+                && !pg_sys::expression_returns_set(self.as_raw())
         }
     }
 

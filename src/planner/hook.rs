@@ -26,7 +26,7 @@ use crate::am::callbacks::is_ours;
 use crate::am::text::QueryText;
 use crate::guc;
 use crate::pg::index_info::IndexInfo;
-use crate::pg::node::{Constant, Node, Shape};
+use crate::pg::node::{Constant, Node, Shape, is_built_in};
 
 type Hook = unsafe extern "C-unwind" fn(
     *mut pg_sys::PlannerInfo,
@@ -157,7 +157,7 @@ unsafe fn sort_key<'p>(
         let keys = PgList::<pg_sys::PathKey>::from_pg((*root).query_pathkeys);
         let pathkey = keys.get_ptr(0)?;
         let class = (*pathkey).pk_eclass;
-        if (*class).ec_has_volatile || !stands_alone(class) {
+        if (*class).ec_has_volatile || !stands_alone(class) || is_joined_by(rel, class) {
             return None;
         }
         let member = member(class, (*rel).relids)?;
@@ -188,6 +188,27 @@ unsafe fn stands_alone(class: *mut pg_sys::EquivalenceClass) -> bool {
             .filter(|&one| !(*one).em_is_child)
             .count()
             == 1
+    }
+}
+
+/// True where an outer join compares the sort key with something that it need not equal.
+///
+/// # Safety
+/// The planner's structures.
+unsafe fn is_joined_by(rel: *mut pg_sys::RelOptInfo, class: *mut pg_sys::EquivalenceClass) -> bool {
+    // SAFETY: by the caller; the list is of RestrictInfo nodes, and a class that was merged into
+    // another one refers to it.
+    unsafe {
+        let is_same = |mut side: *mut pg_sys::EquivalenceClass| {
+            while !side.is_null() && !(*side).ec_merged.is_null() {
+                side = (*side).ec_merged;
+            }
+            std::ptr::eq(side, class)
+        };
+        let clauses = PgList::<pg_sys::RestrictInfo>::from_pg((*rel).joininfo);
+        clauses
+            .iter_ptr()
+            .any(|clause| is_same((*clause).left_ec) || is_same((*clause).right_ec))
     }
 }
 
@@ -292,7 +313,8 @@ unsafe fn path(
     }
 }
 
-/// Whether a sort key's family sorts values of a type in its direction.
+/// Whether a sort key's family sorts values of a type in its direction. A family of a user's may
+/// sort them in an order of its own.
 ///
 /// # Safety
 /// The planner's structure.
@@ -313,7 +335,7 @@ unsafe fn sorts(key: *mut pg_sys::PathKey, result: Oid) -> bool {
             result,
             (*key).pk_strategy as i16,
         );
-        operator != Oid::INVALID
+        operator != Oid::INVALID && is_built_in((*key).pk_opfamily)
     }
 }
 

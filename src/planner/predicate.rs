@@ -16,18 +16,24 @@ use crate::pg::node::Node;
 /// it is a difference from 1.
 const SLACK: f64 = 1e-4;
 
-/// The conjunction of all conditions that can be translated.
+/// Conditions that are looked at, of those that a program may have written.
+const MAX_CONDITIONS: usize = 100;
+
+/// The conjunction of the conditions that can be translated.
 pub fn of<'p>(
     translator: &mut Translator<'_, 'p>,
     conditions: impl Iterator<Item = Node<'p>>,
 ) -> Option<Expr> {
     let metric = translator.target.metric();
     conditions
+        .take(MAX_CONDITIONS)
         .filter_map(|condition| generous(&translator.translate(condition)?, metric))
         .reduce(|all, one| Expr::binary(Binary::And, all, one))
+        .filter(|all| all.to_string().parse::<Expr>().is_ok())
 }
 
-/// The condition for a distance that errs, `None` where nobody knows by how much.
+/// The condition for a distance that errs, `None` where nobody knows by how much, or where it can
+/// hold for one distance and for none a little nearer or farther.
 fn generous(condition: &Expr, metric: Metric) -> Option<Expr> {
     let (nearer, farther) = match metric {
         Metric::Cosine => (Expr::Distance - SLACK, Expr::Distance + SLACK),
@@ -46,7 +52,8 @@ fn generous(condition: &Expr, metric: Metric) -> Option<Expr> {
         Direction::Level => Some(condition.clone()),
         Direction::Falls => Some(with(&nearer)),
         Direction::Rises => Some(with(&farther)),
-        Direction::Unknown => Some(Expr::binary(Binary::Or, with(&nearer), with(&farther))),
+        Direction::Either => Some(Expr::binary(Binary::Or, with(&nearer), with(&farther))),
+        Direction::Unknown => None,
     }
 }
 
@@ -113,5 +120,7 @@ mod tests {
         assert_eq!(of(exact, Metric::Cosine).as_deref(), Some(exact));
         assert_eq!(of(exact, Metric::InnerProduct).as_deref(), Some(exact));
         assert_eq!(of("distance < 0.5", Metric::InnerProduct), None);
+        assert_eq!(of("distance = 0", Metric::Cosine), None);
+        assert_eq!(of("abs(distance - 0.5) < 0.00001", Metric::Cosine), None);
     }
 }

@@ -83,7 +83,14 @@ unsafe fn query_text(path: *mut pg_sys::IndexPath) -> Option<QueryText> {
         let Shape::Call { arguments, .. } = order.shape() else {
             return None;
         };
-        let Shape::Call { arguments, .. } = arguments.get(1)?.shape() else {
+        let &[vector, query] = &arguments[..] else {
+            return None;
+        };
+        // The bare distance is that of two vectors, and the second may come from any text.
+        if query.type_of() == vector.type_of() {
+            return None;
+        }
+        let Shape::Call { arguments, .. } = query.shape() else {
             return None;
         };
         match arguments.first()?.shape() {
