@@ -34,6 +34,9 @@ pub struct Plan {
     pub ordering: Ordering,
     /// What their attributes must be.
     pub filter: Filter,
+    /// What is true of the rows, distance included. Postgres looks at it again, so that a scan may
+    /// ignore it.
+    pub condition: Option<Program>,
     /// How many rows will probably be asked for.
     pub wanted: usize,
 }
@@ -55,6 +58,7 @@ impl Plan {
             vector,
             ordering,
             filter: request.filter,
+            condition: None,
             wanted: WANTED,
         })
     }
@@ -94,6 +98,7 @@ impl Plan {
             vector: query.vector,
             ordering: Ordering::Score(Box::new(ranking)),
             filter: filter.and(query.filter),
+            condition: text.predicate.as_ref().map(compile).transpose()?,
             wanted,
         })
     }

@@ -8,7 +8,7 @@ use chronomind_core::graph::{Graph, GraphNear};
 use chronomind_core::postings::BLOCK;
 use chronomind_core::primitive::AtomicU32;
 use chronomind_core::record::Tid;
-use chronomind_core::scan::{Fixed, Found, Near, Scan as Search, Step};
+use chronomind_core::scan::{Care, Fixed, Found, Near, Scan as Search, Step};
 use chronomind_core::score::Order as _;
 use pgrx::pg_sys::Oid;
 
@@ -20,6 +20,7 @@ use super::request::Request;
 use crate::error::Result;
 use crate::pg::interrupt;
 use crate::pg::relation::Relation;
+use crate::pg::settings;
 use crate::recovery::{self, Memory, Opened};
 use crate::{guc, shmem};
 
@@ -127,7 +128,14 @@ impl InMemory {
         let graph = *memory.index.graph();
         let attributes = memory.index.postings().attributes();
         let stream = Stream::new(graph, plan.vector.as_deref());
-        let search = Search::new(plan.ordering, plan.filter, attributes, plan.wanted);
+        let search = Search::new(
+            plan.ordering,
+            plan.filter,
+            plan.condition,
+            attributes,
+            plan.wanted,
+            settings::work_memory(),
+        );
         InMemory {
             index,
             memory,
@@ -209,10 +217,10 @@ impl Near for Stream {
         }
     }
 
-    fn frontier(&self) -> f64 {
+    fn frontier(&self, care: Care) -> f64 {
         match self {
-            Stream::Graph(near) => near.frontier(),
-            Stream::Fixed(near) => near.frontier(),
+            Stream::Graph(near) => near.frontier(care),
+            Stream::Fixed(near) => near.frontier(care),
         }
     }
 
@@ -234,6 +242,13 @@ impl Near for Stream {
         match self {
             Stream::Graph(near) => near.head(node),
             Stream::Fixed(near) => near.head(node),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Stream::Graph(near) => near.bytes(),
+            Stream::Fixed(near) => near.bytes(),
         }
     }
 

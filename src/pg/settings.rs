@@ -1,4 +1,4 @@
-//! The server's own settings that an index build obeys.
+//! The server's own settings that builds and scans obey.
 
 use pgrx::pg_sys;
 
@@ -6,6 +6,13 @@ use pgrx::pg_sys;
 pub fn maintenance_memory() -> usize {
     // SAFETY: a setting that only this process changes.
     let kilobytes = unsafe { pg_sys::maintenance_work_mem };
+    usize::try_from(kilobytes).unwrap_or(0) * 1024
+}
+
+/// `work_mem` in bytes.
+pub fn work_memory() -> usize {
+    // SAFETY: as above.
+    let kilobytes = unsafe { pg_sys::work_mem };
     usize::try_from(kilobytes).unwrap_or(0) * 1024
 }
 

@@ -5,12 +5,14 @@
 
 mod common;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use chronomind_core::arena::HeapRegion;
 use chronomind_core::distance::{Element, Metric};
-use chronomind_core::graph::{Graph, GraphConfig, Inserter, NearSearch, State};
+use chronomind_core::graph::{Graph, GraphConfig, GraphNear, Inserter, NearSearch, State};
 use chronomind_core::index::{Index, IndexConfig};
+use chronomind_core::scan::{Care, Near};
 use common::{Data, Random, bytes};
 use proptest::prelude::*;
 
@@ -68,7 +70,7 @@ fn linear(graph: &Graph<'_>, query: &[f32]) -> Vec<u32> {
 fn search(graph: &Graph<'_>, query: &[f32], ef: usize) -> Vec<u32> {
     let probe = graph.probe(&bytes(query)).unwrap();
     let mut search = NearSearch::new();
-    search.widen(graph, &probe, ef, &mut || false).unwrap();
+    search.find(graph, &probe, ef, &mut || false).unwrap();
     search.nearest().map(|(id, _)| id).collect()
 }
 
@@ -123,35 +125,52 @@ fn every_metric_finds_its_neighbours() {
 }
 
 #[test]
-fn widening_step_by_step_finds_what_one_wide_search_finds() {
+fn a_stream_settles_every_node_once_and_the_near_ones_first() {
     let data = Data::generated(2_000);
     let heap = HeapRegion::new(64 << 20);
-    let index = Index::create(heap.region(), config(Metric::L2, data.dimensions, 8)).unwrap();
-    let graph = index.graph();
-    build(graph, &data, 1);
-    for at in 0..20 {
-        let probe = graph.probe(&bytes(data.query(at))).unwrap();
-        let mut search = NearSearch::new();
-        let mut window = 10;
-        let mut before = Vec::new();
-        while !search.exhausted() {
-            search.widen(graph, &probe, window, &mut || false).unwrap();
-            let now: Vec<u32> = search.nearest().map(|(id, _)| id).collect();
-            assert!(
-                before.iter().all(|id| now.contains(id)),
-                "a known node was lost"
+    for metric in [Metric::L2, Metric::InnerProduct] {
+        let index = Index::create(heap.region(), config(metric, data.dimensions, 8)).unwrap();
+        let graph = index.graph();
+        build(graph, &data, 1);
+        let (mut nearer, mut missed) = (0, 0);
+        for at in 0..20 {
+            let probe = graph.probe(&bytes(data.query(at))).unwrap();
+            let truth: Vec<f64> = (0..graph.len())
+                .map(|id| graph.distance(&probe, id))
+                .collect();
+            let mut near = GraphNear::new(*graph, probe, 10);
+            let (mut settled, mut frontier) = (Vec::new(), f64::NEG_INFINITY);
+            let mut more = true;
+            while more {
+                more = near.advance();
+                near.drain(&mut settled);
+                for &(id, distance) in &settled {
+                    assert_eq!(distance, truth[id as usize]);
+                }
+                let now = near.frontier(Care::Thorough);
+                if now > frontier {
+                    frontier = now;
+                    let met: HashSet<u32> = settled.iter().map(|(id, _)| *id).collect();
+                    let inside = (0..graph.len()).filter(|&id| truth[id as usize] < now);
+                    let inside: Vec<u32> = inside.collect();
+                    nearer += inside.len();
+                    missed += inside.iter().filter(|id| !met.contains(id)).count();
+                }
+            }
+            assert_eq!(frontier, f64::INFINITY);
+            let distinct: HashSet<u32> = settled.iter().map(|(id, _)| *id).collect();
+            let live = graph.check(&mut || false).unwrap().live;
+            assert_eq!(
+                (settled.len(), distinct.len()),
+                (live as usize, live as usize)
             );
-            assert!(now.len() == window || search.exhausted());
-            before = now;
-            window *= 2;
         }
-        let report = graph.check(&mut || false).unwrap();
-        assert_eq!(before.len() as u32, report.live);
+        assert!(missed * 500 < nearer, "{metric:?}: {missed} of {nearer}");
     }
 }
 
 #[test]
-fn a_stopped_search_goes_on_where_it_stood() {
+fn a_stopped_search_leaves_nothing_to_the_next() {
     let data = Data::generated(3_000);
     let heap = HeapRegion::new(64 << 20);
     let index = Index::create(heap.region(), config(Metric::L2, data.dimensions, 8)).unwrap();
@@ -159,8 +178,8 @@ fn a_stopped_search_goes_on_where_it_stood() {
     build(graph, &data, 1);
     let probe = graph.probe(&bytes(data.query(0))).unwrap();
     let mut search = NearSearch::new();
-    assert!(search.widen(graph, &probe, 2_000, &mut || true).is_err());
-    search.widen(graph, &probe, 2_000, &mut || false).unwrap();
+    assert!(search.find(graph, &probe, 2_000, &mut || true).is_err());
+    search.find(graph, &probe, 2_000, &mut || false).unwrap();
     let stopped: Vec<u32> = search.nearest().map(|(id, _)| id).collect();
     assert_eq!(stopped, self::search(graph, data.query(0), 2_000));
 }

@@ -143,7 +143,7 @@ impl Process {
 fn check_search(graph: &Graph<'_>, query: &[f32]) {
     let probe = graph.probe(&bytes(query)).unwrap();
     let mut search = NearSearch::new();
-    search.widen(graph, &probe, 40, &mut || false).unwrap();
+    search.find(graph, &probe, 40, &mut || false).unwrap();
     let mut seen = Vec::new();
     let mut last = f32::NEG_INFINITY;
     for (id, key) in search.nearest() {
@@ -285,7 +285,7 @@ fn check_recall(graph: &Graph<'_>, data: &Data) {
     let nearest = |vector: &[f32], ef| -> Vec<u32> {
         let probe = graph.probe(&bytes(vector)).unwrap();
         let mut search = NearSearch::new();
-        search.widen(graph, &probe, ef, &mut || false).unwrap();
+        search.find(graph, &probe, ef, &mut || false).unwrap();
         search.nearest().map(|(id, _)| id).collect()
     };
     let live: Vec<u32> = (0..ROWS)

@@ -19,6 +19,8 @@ use common::{Data, Random, bytes};
 const HOUR: i64 = 3_600_000_000;
 /// created_at, importance.
 const ATTRIBUTES: usize = 2;
+/// More than enough.
+const MEMORY: usize = 1 << 24;
 
 struct Memories<'r> {
     index: Index<'r>,
@@ -88,7 +90,7 @@ impl Memories<'_> {
     /// The first `k` rows of the search.
     fn search<O: Order>(&self, query: usize, order: O, filter: &Filter, k: usize) -> Vec<Found> {
         let mut near = self.near(query);
-        let mut scan = Scan::new(order, filter.clone(), ATTRIBUTES, 10);
+        let mut scan = Scan::new(order, filter.clone(), None, ATTRIBUTES, 10, MEMORY);
         let postings = self.index.postings();
         let found = std::iter::from_fn(|| scan.next(postings, &mut near, &mut || false).unwrap());
         found.take(k).collect()

@@ -82,8 +82,7 @@ fn inserts_searches_and_checks_get_along() {
     let found = (0..ROWS)
         .filter(|&id| {
             let probe = graph.probe(&vector(id)).unwrap();
-            search.restart();
-            search.widen(graph, &probe, 64, &mut || false).unwrap();
+            search.find(graph, &probe, 64, &mut || false).unwrap();
             search.nearest().any(|(found, _)| found == id)
         })
         .count() as u32;
@@ -93,8 +92,7 @@ fn inserts_searches_and_checks_get_along() {
 /// In order, without doubles, never to a node without a vector, and with each node's own distance.
 fn check_search(graph: &Graph<'_>, query: &[f32], search: &mut NearSearch) {
     let probe = graph.probe(&bytes(query)).unwrap();
-    search.restart();
-    search.widen(graph, &probe, 40, &mut || false).unwrap();
+    search.find(graph, &probe, 40, &mut || false).unwrap();
     let mut seen = Vec::new();
     let mut last = f32::NEG_INFINITY;
     for (id, key) in search.nearest() {

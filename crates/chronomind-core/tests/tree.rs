@@ -38,7 +38,7 @@ fn reachable(graph: &Graph<'_>) -> usize {
     let probe = graph.probe(&bytes(&[0.0, 1.0])).unwrap();
     let mut search = NearSearch::new();
     let all = graph.len() as usize + 1;
-    search.widen(graph, &probe, all, &mut || false).unwrap();
+    search.find(graph, &probe, all, &mut || false).unwrap();
     search.nearest().len()
 }
 

@@ -63,9 +63,8 @@ impl VectorIndex for Graph<'_> {
             return;
         };
         let search = &mut scratch.search;
-        search.restart();
         // Never stopped, so there is no error.
-        let _ = search.widen(self, &probe, ef.max(k), &mut || false);
+        let _ = search.find(self, &probe, ef.max(k), &mut || false);
         let metric = self.config().metric;
         out.extend(
             search

@@ -64,18 +64,22 @@ impl Beam {
         self.keeps_spill = keeps_spill;
     }
 
-    /// Widens the beam and takes back what fell off.
-    pub(crate) fn widen(&mut self, capacity: usize) {
-        self.capacity = self.capacity.max(capacity);
-        self.nearest.append(&mut self.spill);
-        if self.nearest.len() > self.capacity {
-            // The spill outgrows the beam by far, and nobody needs it sorted.
-            self.nearest.select_nth_unstable(self.capacity);
-            self.spill.extend_from_slice(&self.nearest[self.capacity..]);
-            self.nearest.truncate(self.capacity);
-        }
-        self.nearest.sort_unstable();
+    /// Once all in the beam are expanded: empties it and takes back the nearest of those that fell
+    /// off before they were. False when there are none.
+    pub(crate) fn refill(&mut self, capacity: usize) -> bool {
+        debug_assert!(self.peek().is_none());
+        self.nearest.clear();
         self.cursor = 0;
+        self.capacity = capacity;
+        self.spill.retain(|candidate| !candidate.expanded());
+        let count = self.spill.len().min(capacity);
+        if count < self.spill.len() {
+            // The spill outgrows the beam by far, and nobody needs it sorted.
+            self.spill.select_nth_unstable(count);
+        }
+        self.nearest.extend(self.spill.drain(..count));
+        self.nearest.sort_unstable();
+        count > 0
     }
 
     #[inline(always)]
@@ -124,10 +128,6 @@ impl Beam {
 
     pub(crate) fn nearest(&self) -> &[Candidate] {
         &self.nearest
-    }
-
-    pub(crate) fn has_spill(&self) -> bool {
-        !self.spill.is_empty()
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -244,13 +244,23 @@ mod tests {
         assert_eq!(beam.peek().map(Candidate::id), Some(3));
         beam.push(Candidate::new(9, 0.5));
         assert_eq!(beam.next().map(Candidate::id), Some(9));
-        beam.widen(5);
-        assert_eq!(keys(&beam), [0.5, 1.0, 2.0, 3.0, 4.0]);
-        let rest: Vec<u32> = std::iter::from_fn(|| beam.next())
-            .map(Candidate::id)
-            .collect();
-        assert_eq!(rest, [3, 4, 2]);
-        assert!(beam.has_spill());
+        for (id, key) in [(10, 0.1), (11, 0.2)] {
+            beam.push(Candidate::new(id, key));
+        }
+        let rest = |beam: &mut Beam| {
+            std::iter::from_fn(|| beam.next())
+                .map(Candidate::id)
+                .collect::<Vec<u32>>()
+        };
+        assert_eq!(rest(&mut beam), [10, 11]);
+        // What was expanded before it fell off does not come again.
+        assert!(beam.refill(2));
+        assert_eq!(keys(&beam), [2.0, 3.0]);
+        beam.push(Candidate::new(8, 2.5));
+        assert_eq!(rest(&mut beam), [3, 8]);
+        assert!(beam.refill(9));
+        assert_eq!(rest(&mut beam), [4, 2, 0, 5]);
+        assert!(!beam.refill(9));
     }
 
     #[test]

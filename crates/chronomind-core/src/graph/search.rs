@@ -1,9 +1,7 @@
 //! The walk: from the entry point down to the nodes nearest to a vector.
 //!
 //! Greedy descent through the upper layers, then a beam on layer 0 (Malkov and Yashunin 2016,
-//! algorithms 2 and 5). Readers take no lock, write nothing shared and wait for nobody. A
-//! [`NearSearch`] can be widened and continued from where it stood, which is how a scan gives out
-//! one nearest row after the other without knowing how many will be asked for.
+//! algorithms 2 and 5). Readers take no lock, write nothing shared and wait for nobody.
 
 use super::beam::{Beam, Candidate, Visited};
 use super::entry::Entry;
@@ -25,7 +23,14 @@ pub(crate) struct Walk {
     pub(crate) visited: Visited,
     pending: Vec<u32>,
     /// Distances computed.
-    measured: u64,
+    pub(crate) measured: u64,
+}
+
+impl Walk {
+    /// Memory of the walk, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.beam.bytes() + self.visited.bytes()
+    }
 }
 
 impl<'r> Graph<'r> {
@@ -70,26 +75,56 @@ impl<'r> Graph<'r> {
         interrupt: &mut Interrupt<'_>,
     ) -> Result<()> {
         let mut count = 0_u32;
-        while let Some(candidate) = walk.beam.next() {
+        while self.expand_next(walk, probe, layer).is_some() {
             count += 1;
             if count.is_multiple_of(STRIDE) && interrupt() {
                 return Err(Error::Stopped);
             }
-            let list = self.list(candidate.id(), layer);
-            walk.pending.clear();
-            gather(list, &mut walk.visited, &mut walk.pending);
-            if layer == 0
-                && let Some(next) = walk.beam.peek()
-            {
-                self.node(next.id()).prefetch_links();
-            }
-            walk.measured += walk.pending.len() as u64;
-            let beam = &mut walk.beam;
-            self.keys(probe, &walk.pending, |id, key| {
-                beam.push(Candidate::new(id, key))
-            });
         }
         Ok(())
+    }
+
+    /// Expands the nearest candidate in the beam that is not expanded: measures those of its
+    /// neighbours that have not been met.
+    #[inline(always)]
+    pub(crate) fn expand_next(
+        &self,
+        walk: &mut Walk,
+        probe: &Probe,
+        layer: u32,
+    ) -> Option<Candidate> {
+        let candidate = walk.beam.next()?;
+        let list = self.list(candidate.id(), layer);
+        walk.pending.clear();
+        gather(list, &mut walk.visited, &mut walk.pending);
+        if layer == 0
+            && let Some(next) = walk.beam.peek()
+        {
+            self.node(next.id()).prefetch_links();
+        }
+        walk.measured += walk.pending.len() as u64;
+        let beam = &mut walk.beam;
+        self.keys(probe, &walk.pending, |id, key| {
+            beam.push(Candidate::new(id, key))
+        });
+        Some(candidate)
+    }
+
+    /// Begins a walk of layer 0 with the node that the upper layers lead to.
+    pub(crate) fn enter(&self, walk: &mut Walk, probe: &Probe) {
+        walk.visited.clear();
+        walk.measured = 0;
+        let Some(entry) = self.entry() else {
+            return;
+        };
+        let nearest = self.descend(probe, entry, 0);
+        walk.visited.insert(nearest.id());
+        walk.beam.push(nearest);
+        // A search that goes on to the end must reach all that the entry point reaches.
+        if walk.visited.insert(entry.id) {
+            let first = Candidate::new(entry.id, self.key(probe, entry.id));
+            walk.beam.push(first);
+        }
     }
 
     /// The keys of some nodes, in order. While one batch is measured the next is on its way.
@@ -100,17 +135,10 @@ impl<'r> Graph<'r> {
         while let Some((ids, nodes)) = fetched {
             fetched = batches.next().map(|ids| (ids, self.fetch(ids)));
             for (ids, nodes) in ids.chunks(4).zip(nodes.chunks_exact(4)) {
-                let nodes: [Node<'r>; 4] = std::array::from_fn(|at| nodes[at]);
-                let raw = if ids.len() == 4 {
-                    let vectors = nodes.map(|node| node.vector());
-                    self.kernel.four(probe.values(), vectors)
-                } else {
-                    let mut raw = [0.0; 4];
-                    for (raw, node) in raw.iter_mut().zip(nodes).take(ids.len()) {
-                        *raw = self.kernel.one(probe.values(), node.vector());
-                    }
-                    raw
-                };
+                // Always four: one is summed in another order, and a node's key must not depend on
+                // who asks, or a scan could not tell by its rank whether a row was given out.
+                let vectors = std::array::from_fn(|at| nodes[at].vector());
+                let raw = self.kernel.four(probe.values(), vectors);
                 for (at, &id) in ids.iter().enumerate() {
                     visit(id, self.finish(probe, raw[at], nodes[at]));
                 }
@@ -131,8 +159,9 @@ impl<'r> Graph<'r> {
 
     /// The key of one node.
     pub(crate) fn key(&self, probe: &Probe, id: u32) -> f32 {
-        let node = self.node(id);
-        self.finish(probe, self.kernel.one(probe.values(), node.vector()), node)
+        let mut found = f32::NAN;
+        self.keys(probe, &[id], |_, key| found = key);
+        found
     }
 
     #[inline(always)]
@@ -155,91 +184,41 @@ fn gather(list: &[AtomicU64], visited: &mut Visited, pending: &mut Vec<u32>) {
     }
 }
 
-/// A search that can be continued: nodes in order of distance, a window at a time.
+/// A search for the nodes nearest to a vector, with the buffers that the next one takes over.
+#[derive(Default)]
 pub struct NearSearch {
     walk: Walk,
-    window: usize,
-    started: bool,
-}
-
-impl Default for NearSearch {
-    fn default() -> NearSearch {
-        NearSearch::new()
-    }
 }
 
 impl NearSearch {
     /// A search that has not looked at the graph yet.
     pub fn new() -> NearSearch {
-        NearSearch {
-            walk: Walk::default(),
-            window: 0,
-            started: false,
-        }
+        NearSearch::default()
     }
 
-    /// Starts again, for another vector, keeping the buffers.
-    pub fn restart(&mut self) {
-        self.window = 0;
-        self.started = false;
-    }
-
-    /// Makes the `window` nearest nodes known (those met so far stay). Afterwards
-    /// [`NearSearch::nearest`] holds that many, or all that can be reached.
+    /// Looks for the nearest nodes with a beam of `ef`. Afterwards [`NearSearch::nearest`] holds that
+    /// many, or all that can be reached.
     ///
     /// # Errors
-    /// [`Error::Stopped`] when the interrupt check says so; the search may be continued.
-    pub fn widen(
+    /// [`Error::Stopped`] when the interrupt check says so.
+    pub fn find(
         &mut self,
         graph: &Graph<'_>,
         probe: &Probe,
-        window: usize,
+        ef: usize,
         interrupt: &mut Interrupt<'_>,
     ) -> Result<()> {
-        if !self.started {
-            self.walk.beam.reset(window, true);
-            self.walk.visited.clear();
-            self.walk.measured = 0;
-            self.started = true;
-            if let Some(entry) = graph.entry() {
-                let nearest = graph.descend(probe, entry, 0);
-                self.walk.visited.insert(nearest.id());
-                self.walk.beam.push(nearest);
-                // A search that goes on to the end must reach all that the entry point reaches.
-                if self.walk.visited.insert(entry.id) {
-                    self.walk
-                        .beam
-                        .push(Candidate::new(entry.id, graph.key(probe, entry.id)));
-                }
-            }
-        } else {
-            self.walk.beam.widen(window);
-        }
-        self.window = window;
+        self.walk.beam.reset(ef, false);
+        graph.enter(&mut self.walk, probe);
         graph.expand(&mut self.walk, probe, 0, interrupt)
     }
 
-    /// The nodes known so far with their keys, nearest first.
+    /// The nodes found with their keys, nearest first.
     pub fn nearest(&self) -> impl ExactSizeIterator<Item = (u32, f32)> + Clone + '_ {
         self.walk
             .beam
             .nearest()
             .iter()
             .map(|candidate| (candidate.id(), candidate.key()))
-    }
-
-    /// True when everything that the graph reaches is in [`NearSearch::nearest`].
-    pub fn exhausted(&self) -> bool {
-        self.started && !self.walk.beam.has_spill() && self.walk.beam.nearest().len() < self.window
-    }
-
-    /// Distances computed since the search began.
-    pub fn measured(&self) -> u64 {
-        self.walk.measured
-    }
-
-    /// Memory of the search, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.walk.beam.bytes() + self.walk.visited.bytes()
     }
 }

@@ -187,8 +187,7 @@ impl<'r> Graph<'r> {
     ) -> Option<u32> {
         /// Wide enough that a twin is missed about as rarely as any nearest neighbour.
         const WINDOW: usize = 16;
-        search.restart();
-        search.widen(self, probe, WINDOW, &mut || false).ok()?;
+        search.find(self, probe, WINDOW, &mut || false).ok()?;
         search
             .nearest()
             .map(|(id, _)| id)

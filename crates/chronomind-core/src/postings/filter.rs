@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use std::ops::Bound;
 
-use super::Block;
-use crate::score::{Bounds, Row};
+use super::{Block, FAN, Siblings};
+use crate::primitive::Ordering;
+use crate::score::Row;
 
 /// What an attribute must be. NULL passes none but [`Test::Null`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,18 +121,33 @@ impl Filter {
         self.attributes
     }
 
-    /// False when no row inside the box can pass.
-    pub fn may_match(&self, zone: &Bounds) -> bool {
-        self.conditions.iter().all(|condition| {
-            let keys = zone.keys(condition.attribute);
-            match &condition.test {
-                Test::Within(low, high) => {
-                    keys.is_some_and(|(least, most)| *low.max(&least) <= *high.min(&most))
+    /// Those of some siblings that may hold a row that passes.
+    pub fn may_match_among(&self, zones: &Siblings<'_>, among: u64) -> u64 {
+        self.conditions.iter().fold(among, |among, condition| {
+            let (low, high) = zones.columns(condition.attribute);
+            let ends = |child: usize| {
+                (
+                    !low[child].load(Ordering::Relaxed),
+                    high[child].load(Ordering::Relaxed),
+                )
+            };
+            among
+                & match &condition.test {
+                    Test::Within(from, to) if from > to => 0,
+                    Test::Within(from, to) => mask(|child| {
+                        let (least, most) = ends(child);
+                        least <= *to && most >= *from && least <= most
+                    }),
+                    Test::OneOf(set) => mask(|child| {
+                        let (least, most) = ends(child);
+                        least <= most && set.meets(least, most)
+                    }),
+                    Test::Null => zones.nulls(condition.attribute),
+                    Test::NotNull => mask(|child| {
+                        let (least, most) = ends(child);
+                        least <= most
+                    }),
                 }
-                Test::OneOf(set) => keys.is_some_and(|(least, most)| set.meets(least, most)),
-                Test::Null => zone.has_null(condition.attribute),
-                Test::NotNull => keys.is_some(),
-            }
         })
     }
 
@@ -155,17 +171,22 @@ impl Filter {
                 return 0;
             }
             let nulls = block.nulls(condition.attribute);
-            let passes = |test: &dyn Fn(u64) -> bool| {
-                let some = among & !nulls;
-                super::bits(some).fold(0, |passed, slot| {
-                    passed | u64::from(test(block.key(condition.attribute, slot))) << slot
-                })
-            };
+            let column = block.column(condition.attribute);
+            // A key that is not published yet, or a NULL's, yields a bit that the masks drop.
+            let key = |slot: usize| column[slot].load(Ordering::Relaxed);
             match &condition.test {
-                Test::Within(low, high) => {
-                    among & !nulls & within(block, condition.attribute, *low, *high)
+                Test::Within(low, high) => match high.checked_sub(*low) {
+                    Some(width) => {
+                        among & !nulls & mask(|slot| key(slot).wrapping_sub(*low) <= width)
+                    }
+                    None => 0,
+                },
+                Test::OneOf(set) => {
+                    let some = among & !nulls;
+                    super::bits(some).fold(0, |passed, slot| {
+                        passed | u64::from(set.contains(key(slot))) << slot
+                    })
                 }
-                Test::OneOf(set) => passes(&|key| set.contains(key)),
                 Test::Null => among & nulls,
                 Test::NotNull => among & !nulls,
             }
@@ -173,15 +194,8 @@ impl Filter {
     }
 }
 
-/// The slots of a block whose key lies in a range; without a branch, over the whole column.
-fn within(block: &Block<'_>, attribute: usize, low: u64, high: u64) -> u64 {
-    let Some(width) = high.checked_sub(low) else {
-        return 0;
-    };
-    let column = block.column(attribute).iter().enumerate();
-    column.fold(0, |passed, (slot, cell)| {
-        // Relaxed: a key that is not published yet yields a bit that the caller's mask drops.
-        let key = cell.load(crate::primitive::Ordering::Relaxed);
-        passed | u64::from(key.wrapping_sub(low) <= width) << slot
-    })
+/// A mask of the places for which a question is answered with yes; without a branch where the
+/// question has none.
+fn mask(question: impl Fn(usize) -> bool) -> u64 {
+    (0..FAN).fold(0, |mask, place| mask | u64::from(question(place)) << place)
 }

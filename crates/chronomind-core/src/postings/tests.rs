@@ -179,7 +179,9 @@ proptest! {
                 let mut bounds = ZoneBounds::new(ATTRIBUTES);
                 prop_assert!(postings.bounds(zone, 0b11, &mut bounds));
                 prop_assert!(covers(&bounds.get(), row.node, &row.values));
-                prop_assert!(filter.may_match(&bounds.get()) || !expected(row));
+                let parent = Zone { level: zone.level + 1, index: zone.index / FAN as u32 };
+                let may_match = filter.may_match_among(&postings.below(parent).unwrap(), u64::MAX);
+                prop_assert!(may_match >> (zone.index as usize % FAN) & 1 != 0 || !expected(row));
                 let inside = |r: &&Model| zones_of(r.id).any(|other| other == zone);
                 for i in 0..ATTRIBUTES {
                     let values = rows.iter().filter(inside).filter_map(|r| r.values[i]);

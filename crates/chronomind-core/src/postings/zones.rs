@@ -135,7 +135,17 @@ impl ZoneBounds {
         (self.nulls, self.null_distance, self.nan_distance) = (row.nulls, false, false);
     }
 
-    /// As orders and filters take them.
+    /// Makes them bounds that hold no attribute; `odd` as in [`ZoneBounds::is_odd`].
+    pub fn forget(&mut self, odd: bool) {
+        (self.null_distance, self.nan_distance) = (odd, odd);
+    }
+
+    /// True when some row may have no distance, or NaN.
+    pub fn is_odd(&self) -> bool {
+        self.null_distance || self.nan_distance
+    }
+
+    /// As orders take them.
     pub fn get(&self) -> Bounds<'_> {
         Bounds {
             low: &self.low,
@@ -171,6 +181,16 @@ impl Siblings<'_> {
             into.low[attribute] = !self.words[column + 1 + child].load(Ordering::Relaxed);
             into.high[attribute] = self.words[column + 1 + FAN + child].load(Ordering::Relaxed);
         }
+    }
+
+    /// Those that hold a NULL in an attribute.
+    pub(super) fn nulls(&self, attribute: usize) -> u64 {
+        self.words[column(attribute)].load(Ordering::Relaxed)
+    }
+
+    /// The complements of the least keys of an attribute, and its greatest keys.
+    pub(super) fn columns(&self, attribute: usize) -> (&[AtomicU64], &[AtomicU64]) {
+        self.words[column(attribute) + 1..][..2 * FAN].split_at(FAN)
     }
 
     fn widen(&self, child: usize, attributes: usize, place: &Place<'_>, row: &Row<'_>) {

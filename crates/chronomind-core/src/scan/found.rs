@@ -35,6 +35,10 @@ pub struct Statistics {
     pub near_rows: u64,
     /// Rows scored in blocks.
     pub zone_rows: u64,
-    /// Visits to blocks.
+    /// Visits to blocks; a block may be visited again for rows put off at first.
     pub blocks: u64,
+    /// Times that the bound of a zone, blocks included, was computed.
+    pub zones: u64,
+    /// Passes over the zones that memory made necessary, 0 where it sufficed.
+    pub passes: u64,
 }

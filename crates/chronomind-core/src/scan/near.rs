@@ -2,6 +2,15 @@
 
 use crate::primitive::AtomicU32;
 
+/// How sure the search must be that the graph has missed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Care {
+    /// As sure as a search for the nearest is.
+    Plain,
+    /// Surer: its answer is compared with rows from elsewhere, or has to be among the few that pass.
+    Thorough,
+}
+
 /// Nodes in order of their distance to the query, and the distance of any node.
 pub trait Near {
     /// Takes one bounded step. False when there was none left to take.
@@ -13,16 +22,19 @@ pub trait Near {
 
     /// Every node nearer than this has been settled, as far as the graph can tell. Before the first
     /// step: the least distance there is.
-    fn frontier(&self) -> f64;
+    fn frontier(&self, care: Care) -> f64;
 
     /// Distances computed by the steps so far; those of [`Near::measure`] are the caller's to count.
     fn cost(&self) -> u64;
 
-    /// Appends the distances of some nodes, in their order.
+    /// Appends the distances of some nodes, in their order. A node's is always the same, to the bit.
     fn measure(&mut self, nodes: &[u32], distances: &mut Vec<f64>);
 
     /// The head of a node's chain of postings.
     fn head(&self, node: u32) -> &AtomicU32;
+
+    /// Memory of the stream, in bytes.
+    fn bytes(&self) -> usize;
 
     /// The distance of every row that has a vector, where it is the same for all of them.
     fn fixed(&self) -> Option<Fixed> {
@@ -56,7 +68,7 @@ impl Near for Fixed {
 
     fn drain(&mut self, _settled: &mut Vec<(u32, f64)>) {}
 
-    fn frontier(&self) -> f64 {
+    fn frontier(&self, _care: Care) -> f64 {
         f64::INFINITY
     }
 
@@ -71,6 +83,10 @@ impl Near for Fixed {
     fn head(&self, _node: u32) -> &AtomicU32 {
         static NONE: AtomicU32 = AtomicU32::new(0);
         &NONE
+    }
+
+    fn bytes(&self) -> usize {
+        0
     }
 
     fn fixed(&self) -> Option<Fixed> {

@@ -115,6 +115,11 @@ impl Ranked {
         }
     }
 
+    /// The rows that wait, in no order.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Scored> {
+        self.waiting.iter().map(|Reverse(row)| row)
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.waiting.capacity() * size_of::<Scored>() + self.best.capacity() * size_of::<u64>()
     }

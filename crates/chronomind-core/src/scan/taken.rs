@@ -23,6 +23,13 @@ impl Taken {
         *self.blocks.entry(block).or_default() |= slots;
     }
 
+    /// Takes a posting out.
+    pub(super) fn remove(&mut self, block: u32, slot: usize) {
+        if let Some(mask) = self.blocks.get_mut(&block) {
+            *mask &= !(1 << slot);
+        }
+    }
+
     /// The postings of a block that are in the set.
     pub(super) fn of(&self, block: u32) -> u64 {
         self.blocks.get(&block).copied().unwrap_or_default()
@@ -70,5 +77,7 @@ mod tests {
         taken.insert_all(7, 0b11);
         assert_eq!((taken.of(7), taken.of(8), taken.of(9)), (0b1011, 0b1000, 0));
         assert!(!taken.insert(7, 0));
+        taken.remove(7, 1);
+        assert_eq!(taken.of(7), 0b1001);
     }
 }

@@ -12,8 +12,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
-use super::near::{Fixed, Near};
-use crate::postings::{BLOCK, Filter, Postings, Zone, ZoneBounds, bits};
+use super::question::{Reach, View};
+use crate::postings::{BLOCK, Zone, ZoneBounds, bits};
 use crate::score::Order;
 
 /// The cost of bounding the zones below one, in distances.
@@ -22,60 +22,12 @@ const EXPANSION: u64 = 32;
 const LOOK: u64 = 2;
 /// The cost of a distance from a vector that lies far from the one before, as in the graph.
 pub(super) const FAR: u64 = 2;
+/// No row is farther away: distances are computed in single precision.
+pub(super) const FARTHEST: f64 = f32::MAX as f64;
 
 /// The cost of scoring so many rows of a block.
 pub(super) fn visit_cost(rows: u64) -> u64 {
     LOOK + (rows * FAR).min(BLOCK as u64)
-}
-
-/// What is searched for.
-pub(super) struct Question<O> {
-    pub(super) order: O,
-    pub(super) filter: Filter,
-    /// The attributes that order and filter look at, a bit each.
-    pub(super) attributes: u32,
-}
-
-impl<O: Order> Question<O> {
-    pub(super) fn new(order: O, filter: Filter) -> Question<O> {
-        let attributes = order.attributes() | filter.attributes();
-        Question {
-            order,
-            filter,
-            attributes,
-        }
-    }
-}
-
-/// How far the graph has seen.
-#[derive(Clone, Copy)]
-pub(super) struct Reach {
-    /// Every node nearer than this has been settled.
-    pub(super) nearest: f64,
-    /// How often that has grown.
-    version: u32,
-}
-
-impl Reach {
-    pub(super) const NOTHING: Reach = Reach {
-        nearest: f64::NEG_INFINITY,
-        version: 0,
-    };
-
-    pub(super) fn extend(&mut self, frontier: f64) {
-        if frontier > self.nearest {
-            self.nearest = frontier;
-            self.version += 1;
-        }
-    }
-}
-
-/// What bounds depend on.
-pub(super) struct View<'a, 'r, O, N> {
-    pub(super) postings: &'a Postings<'r>,
-    pub(super) question: &'a Question<O>,
-    pub(super) reach: Reach,
-    pub(super) near: &'a N,
 }
 
 /// A zone with unseen rows. Ordered by bound; of equals the smaller zone first, then by arrival.
@@ -88,10 +40,12 @@ struct Entry {
     version: u32,
     /// For a block, rows that pass the filter, once they have been counted.
     matching: Option<u8>,
+    /// Some row may have no distance.
+    odd: bool,
 }
 
 impl Entry {
-    fn new(zone: Zone, bound: u64, reach: Reach) -> Entry {
+    fn new(zone: Zone, bound: u64, reach: Reach, odd: bool) -> Entry {
         let Zone { level, index } = zone;
         Entry {
             bound,
@@ -99,7 +53,13 @@ impl Entry {
             index,
             version: reach.version,
             matching: None,
+            odd,
         }
+    }
+
+    /// The zone of everything.
+    fn all(bound: u64) -> Entry {
+        Entry::new(Zone::ALL, bound, Reach::NOTHING, true)
     }
 
     fn zone(&self) -> Zone {
@@ -125,29 +85,52 @@ pub(super) enum Survey {
 
 pub(super) struct Unseen {
     heap: BinaryHeap<Reverse<Entry>>,
+    /// How many of them are odd.
+    odd: usize,
+    /// No rank below this is asked for: zones that may hold one are as good as those that begin here.
+    floor: u64,
     bounds: ZoneBounds,
     cost: u64,
-    /// Rows that were counted and rows that passed the filter.
-    counted: (u64, u64),
+    /// Zones bounded.
+    bounded: u64,
+    /// Of the rows that were counted, those that passed the filter.
+    passing: u64,
 }
 
 impl Unseen {
     pub(super) fn new(attributes: usize) -> Unseen {
         Unseen {
-            heap: BinaryHeap::from([Reverse(Entry::new(Zone::ALL, 0, Reach::NOTHING))]),
+            heap: BinaryHeap::from([Reverse(Entry::all(0))]),
+            odd: 1,
+            floor: 0,
             bounds: ZoneBounds::new(attributes),
             cost: 0,
-            counted: (0, 0),
+            bounded: 0,
+            passing: 0,
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+    /// Begins again with the zone of everything, for rows whose rank is not below `floor`.
+    pub(super) fn restart(&mut self, floor: u64) {
+        self.floor = floor;
+        self.heap.clear();
+        self.odd = 0;
+        self.put(Entry::all(floor));
+    }
+
+    fn put(&mut self, entry: Entry) {
+        self.odd += usize::from(entry.odd);
+        self.heap.push(Reverse(entry));
     }
 
     /// What it has cost to bound zones and to count rows, in distances.
     pub(super) fn cost(&self) -> u64 {
         self.cost
+    }
+
+    /// Zones bounded so far.
+    pub(super) fn bounded(&self) -> u64 {
+        self.bounded
     }
 
     /// Puts a visited block back of which so many rows have been put off.
@@ -159,57 +142,105 @@ impl Unseen {
             },
             bound,
             reach,
+            false,
         );
-        self.heap.push(Reverse(Entry {
+        self.put(Entry {
             matching: Some(rows),
             ..entry
-        }));
+        });
+    }
+
+    /// The bound that is the same for all zones, because no attribute matters to it and neither does
+    /// whether a row without a distance is among them. The inner is `None` when no row can pass.
+    fn common<O: Order>(&mut self, view: &View<'_, '_, O>, nearest: f64) -> Option<Option<u64>> {
+        if view.question.scored != 0 {
+            return None;
+        }
+        let mut of_all = |odd| {
+            self.bounded += 1;
+            self.bounds.forget(odd);
+            view.bound_of(nearest, &self.bounds)
+        };
+        let even = of_all(false);
+        (self.odd == 0 || of_all(true) == even).then_some(even)
     }
 
     /// A bound of all unseen rows: the best there is, or one that is not below `enough`. `None`
     /// when nothing is unseen.
-    pub(super) fn bound<O: Order, N: Near>(
-        &mut self,
-        view: &View<'_, '_, O, N>,
-        enough: u64,
-    ) -> Option<u64> {
+    pub(super) fn bound<O: Order>(&mut self, view: &View<'_, '_, O>, enough: u64) -> Option<u64> {
+        // This spares looking at each zone again when the graph has seen farther.
+        if let Some(common) = self.common(view, view.reach.nearest) {
+            let Some(bound) = common else {
+                self.heap.clear();
+                self.odd = 0;
+                return None;
+            };
+            let Reverse(first) = self.heap.peek()?;
+            return Some(first.bound.max(bound));
+        }
         loop {
             let mut top = self.heap.peek_mut()?;
             let Reverse(entry) = &mut *top;
             if entry.bound >= enough || entry.version == view.reach.version {
                 return Some(entry.bound);
             }
-            match bound_of(view, entry.zone(), &mut self.bounds) {
+            self.bounded += 1;
+            match view.bound(entry.zone(), view.reach.nearest, &mut self.bounds) {
                 // The rest of a block may have a better bound than the block as a whole.
                 Some(bound) => {
                     entry.bound = entry.bound.max(bound);
                     entry.version = view.reach.version;
                 }
                 None => {
+                    self.odd -= usize::from(entry.odd);
                     PeekMut::pop(top);
                 }
             }
         }
     }
 
+    /// True when it would raise the bound if the graph saw farther.
+    pub(super) fn rises<O: Order>(&mut self, view: &View<'_, '_, O>) -> bool {
+        if let Some(now) = self.common(view, view.reach.nearest) {
+            return self.common(view, FARTHEST) != Some(now);
+        }
+        let Some(Reverse(first)) = self.heap.peek() else {
+            return false;
+        };
+        self.bounded += 1;
+        let far = view.bound(first.zone(), FARTHEST, &mut self.bounds);
+        far.is_none_or(|far| far > first.bound)
+    }
+
     /// Takes the zone with the least bound out. A block's number is returned; any other zone gives
     /// way to the zones below it.
-    pub(super) fn visit<O: Order, N: Near>(&mut self, view: &View<'_, '_, O, N>) -> Option<u32> {
+    pub(super) fn visit<O: Order>(&mut self, view: &View<'_, '_, O>) -> Option<u32> {
         self.open(view).map(|entry| entry.index)
     }
 
-    fn open<O: Order, N: Near>(&mut self, view: &View<'_, '_, O, N>) -> Option<Entry> {
+    fn open<O: Order>(&mut self, view: &View<'_, '_, O>) -> Option<Entry> {
         let Reverse(entry) = self.heap.pop()?;
+        self.odd -= usize::from(entry.odd);
         if entry.level == 0 {
             return Some(entry);
         }
         self.cost += EXPANSION;
         let zone = entry.zone();
         let below = view.postings.below(zone)?;
-        for child in bits(below.occupied()).map(|child| zone.child(child)) {
-            if let Some(bound) = bound_of(view, child, &mut self.bounds) {
-                self.heap
-                    .push(Reverse(Entry::new(child, bound, view.reach)));
+        let occupied = view
+            .question
+            .filter
+            .may_match_among(&below, below.occupied());
+        for child in bits(occupied) {
+            self.bounded += 1;
+            below.bounds(child, view.question.scored, &mut self.bounds);
+            if let Some(bound) = view.bound_of(view.reach.nearest, &self.bounds) {
+                self.put(Entry::new(
+                    zone.child(child),
+                    bound.max(self.floor),
+                    view.reach,
+                    self.bounds.is_odd(),
+                ));
             }
         }
         None
@@ -217,21 +248,21 @@ impl Unseen {
 
     /// Finds out whether to visit every zone that may hold a row with a score up to `threshold`
     /// costs more than a limit, which is asked for again whenever more is known: it is given the
-    /// rows counted so far and how many of them pass the filter.
+    /// number of rows that are known to pass the filter.
     ///
     /// The work done stays done: zones that are bounded and rows that are counted need not be again.
-    pub(super) fn survey<O: Order, N: Near>(
+    pub(super) fn survey<O: Order>(
         &mut self,
-        view: &View<'_, '_, O, N>,
+        view: &View<'_, '_, O>,
         threshold: u64,
-        limit: impl Fn(u64, u64) -> u64,
+        limit: impl Fn(u64) -> u64,
         budget: u64,
     ) -> Survey {
         let end = self.cost + budget;
         let mut passed = Vec::new();
         let mut total = 0;
         let result = loop {
-            let limit = limit(self.counted.0, self.counted.1);
+            let limit = limit(self.passing);
             if total > limit {
                 break Survey::Dear { limit };
             }
@@ -253,56 +284,51 @@ impl Unseen {
             };
             if matching > 0 {
                 total += visit_cost(matching);
-                passed.push(Reverse(entry));
+                passed.push(entry);
             }
         };
-        self.heap.extend(passed);
+        passed.into_iter().for_each(|entry| self.put(entry));
         result
     }
 
     /// Counts the rows of a block that pass the filter.
-    fn count<O: Order, N: Near>(&mut self, view: &View<'_, '_, O, N>, entry: &mut Entry) -> u64 {
+    fn count<O: Order>(&mut self, view: &View<'_, '_, O>, entry: &mut Entry) -> u64 {
         let mut matching = BLOCK as u64;
         if !view.question.filter.is_empty() {
             self.cost += LOOK;
             let block = view.postings.block(entry.index);
             matching = block.map_or(0, |block| {
                 let live = block.live();
-                self.counted.0 += u64::from(live.count_ones());
                 u64::from(view.question.filter.matches(&block, live).count_ones())
             });
-            self.counted.1 += matching;
+            self.passing += matching;
         }
         entry.matching = Some(matching as u8);
         matching
     }
 
+    /// Lets go of the half of the zones with the greater bounds, and of the others with bounds as
+    /// great. Returns the least bound let go, `None` when all bounds are the same.
+    pub(super) fn halve(&mut self) -> Option<u64> {
+        let mut bounds: Vec<u64> = self.heap.iter().map(|Reverse(entry)| entry.bound).collect();
+        let half = bounds.len() / 2;
+        let least = self.heap.peek()?.0.bound;
+        let (_, &mut middle, above) = bounds.select_nth_unstable(half);
+        let from = if middle > least {
+            middle
+        } else {
+            above.iter().copied().filter(|&bound| bound > least).min()?
+        };
+        self.heap.retain(|Reverse(entry)| entry.bound < from);
+        self.odd = self.heap.iter().filter(|Reverse(entry)| entry.odd).count();
+        Some(from)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.heap.capacity() * size_of::<Entry>()
     }
-}
-
-/// The bound of a zone, `None` when no row in it passes the filter.
-fn bound_of<O: Order, N: Near>(
-    view: &View<'_, '_, O, N>,
-    zone: Zone,
-    into: &mut ZoneBounds,
-) -> Option<u64> {
-    let Question {
-        order,
-        filter,
-        attributes,
-    } = view.question;
-    if zone == Zone::ALL && *attributes != 0 {
-        // The attributes of everything are not kept.
-        return Some(0);
-    }
-    if !view.postings.bounds(zone, *attributes, into) || !filter.may_match(&into.get()) {
-        return None;
-    }
-    let mut bounds = into.get();
-    let fixed = view.near.fixed();
-    bounds.null_distance |= fixed == Some(Fixed::Null);
-    bounds.nan_distance |= fixed == Some(Fixed::NaN);
-    Some(order.bound(view.reach.nearest, &bounds))
 }

@@ -10,8 +10,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::arena::{HeapRegion, UNIT};
 use crate::postings::{Condition, Test};
-use crate::score::{encode_float, encode_int};
+use crate::score::{Ranking, encode_float, encode_int, rank};
 use world::*;
+
+/// More than enough.
+const MEMORY: usize = 1 << 24;
 
 fn orders() -> impl Strategy<Value = AnyOrder> {
     prop_oneof![
@@ -22,6 +25,44 @@ fn orders() -> impl Strategy<Value = AnyOrder> {
         Just(AnyOrder::Blend(blend(1.0, 0.0))),
         Just(AnyOrder::Blend(blend(0.0, 0.0))),
     ]
+}
+
+/// Orders as SQL has them, some of which the distance does not raise or not even matter to.
+fn rankings() -> impl Strategy<Value = AnyOrder> {
+    let expression = prop::sample::select(vec![
+        "distance",
+        "1 - distance",
+        "t",
+        "importance",
+        "label * 0",
+        "0.7 * distance - 0.3 * exp(t / 100000000000)",
+        "(1 - distance) * exp(t / 100000000000)",
+        "(1 - distance) / (1 - t / 100000000000)",
+        "abs(distance - 0.5)",
+        "coalesce(distance, 0.3) - CASE WHEN label = 2 THEN 0.5 ELSE importance END",
+        "greatest(distance, importance)",
+    ]);
+    (expression, any::<bool>(), any::<bool>()).prop_map(|(text, descending, nulls_first)| {
+        AnyOrder::Ranked(Ranking {
+            program: program(text),
+            descending,
+            nulls_first,
+        })
+    })
+}
+
+/// Conditions that look at the distance.
+fn conditions() -> impl Strategy<Value = Option<Program>> {
+    let texts = vec![
+        "distance < 0.3",
+        "1 - distance >= 0.7",
+        "distance > 0.8",
+        "distance < 0.9 AND distance + importance > 0.4",
+        "distance IS NULL",
+        "distance < 0.2 OR label = 1",
+        "coalesce(distance, 0) < 0.1",
+    ];
+    prop::option::of(prop::sample::select(texts)).prop_map(|text| text.map(program))
 }
 
 fn filters() -> impl Strategy<Value = Vec<Condition>> {
@@ -79,6 +120,7 @@ fn rows() -> impl Strategy<Value = Vec<Model>> {
 
 /// Checks that the rows are those of the linear scan, each once, with their scores.
 fn check_set(
+    order: &AnyOrder,
     found: &[Found],
     expected: &HashMap<u32, u64>,
 ) -> std::result::Result<(), TestCaseError> {
@@ -86,14 +128,15 @@ fn check_set(
     let mut seen = HashSet::new();
     for row in found {
         prop_assert!(seen.insert(row.posting), "{} came twice", row.posting);
-        prop_assert_eq!(expected.get(&row.posting), Some(&rank(row.score)));
+        prop_assert_eq!(expected.get(&row.posting), Some(&order.rank_of(row.score)));
         prop_assert_eq!(row.tid, u64::from(row.posting) + 1);
     }
     Ok(())
 }
 
-fn is_ascending(found: impl IntoIterator<Item = Found>) -> bool {
-    found.into_iter().map(|row| rank(row.score)).is_sorted()
+fn is_ascending(order: &AnyOrder, found: impl IntoIterator<Item = Found>) -> bool {
+    let ranks = found.into_iter().map(|row| order.rank_of(row.score));
+    ranks.is_sorted()
 }
 
 proptest! {
@@ -103,10 +146,12 @@ proptest! {
     fn gives_what_a_linear_scan_gives(
         mut rows in rows(),
         distances in distances(),
-        order in orders(),
-        conditions in filters(),
+        order in prop_oneof![orders(), rankings()],
+        filter in filters(),
+        condition in conditions(),
         chunk in 1..9_usize,
         wanted in 1..20_usize,
+        memory in prop::sample::select(vec![0, 2_000, 5_000, 20_000, MEMORY, MEMORY, MEMORY]),
         lost in prop::option::of(prop::collection::hash_set(0..60_u32, 0..12)),
         stop_at in prop::collection::hash_set(0..200_u32, 0..9),
     ) {
@@ -118,10 +163,12 @@ proptest! {
             }
             world.publish(model);
         }
-        let filter: Filter = conditions.into_iter().collect();
+        let filter: Filter = filter.into_iter().collect();
         let lost = lost.unwrap_or_default();
         let mut near = Sorted::new(&world, chunk, &lost);
-        let mut scan = Scan::new(order, filter.clone(), ATTRIBUTES, wanted);
+        let mut expected = linear(&world, &rows, &order, &filter, condition.as_ref(), None);
+        let mut scan =
+            Scan::new(order.clone(), filter, condition.clone(), ATTRIBUTES, wanted, memory);
 
         let (mut found, mut asked) = (Vec::new(), 0);
         loop {
@@ -132,7 +179,7 @@ proptest! {
             match scan.next(&world.postings, &mut near, &mut interrupt) {
                 Ok(Some(row)) => {
                     let bound = scan.bound(&world.postings, &near);
-                    let proved = bound.is_none_or(|bound| rank(row.score) <= bound);
+                    let proved = bound.is_none_or(|bound| order.rank_of(row.score) <= bound);
                     prop_assert!(proved, "{row:?} before {bound:?}");
                     found.push(row);
                 }
@@ -140,20 +187,33 @@ proptest! {
                 Err(error) => prop_assert_eq!(error, Error::Stopped),
             }
         }
-        check_set(&found, &linear(&world, &rows, &order, &filter, None))?;
+        if condition.is_some() {
+            // Where the condition ends the search, nobody meets the rows that the graph has lost.
+            let given: HashSet<u32> = found.iter().map(|row| row.posting).collect();
+            let is_lost = |id: u32| {
+                let (block, slot) = world.postings.live(id).unwrap();
+                block.node(slot).is_some_and(|node| lost.contains(&node))
+            };
+            expected.retain(|&id, _| given.contains(&id) || !is_lost(id));
+        }
+        check_set(&order, &found, &expected)?;
         let statistics = scan.statistics();
         prop_assert_eq!(statistics.given, found.len() as u64);
-        prop_assert_eq!(statistics.near_rows + statistics.zone_rows, found.len() as u64);
+        if statistics.passes == 0 && condition.is_none() {
+            prop_assert_eq!(statistics.near_rows + statistics.zone_rows, found.len() as u64);
+        }
         // Only rows that the graph has lost may come late.
         let known = found.into_iter().filter(|row| row.node.is_none_or(|node| !lost.contains(&node)));
-        prop_assert!(is_ascending(known));
+        prop_assert!(is_ascending(&order, known));
     }
 
     #[test]
     fn a_query_without_distances_is_answered_from_the_zones(
         mut rows in rows(),
-        order in orders(),
-        conditions in filters(),
+        order in prop_oneof![orders(), rankings()],
+        filter in filters(),
+        condition in conditions(),
+        memory in prop::sample::select(vec![0, MEMORY]),
         fixed in prop::sample::select(vec![Fixed::Null, Fixed::NaN]),
     ) {
         let heap = HeapRegion::new(2_000 * UNIT);
@@ -164,12 +224,13 @@ proptest! {
             }
             world.publish(model);
         }
-        let filter: Filter = conditions.into_iter().collect();
-        let mut scan = Scan::new(order, filter.clone(), ATTRIBUTES, 10);
+        let filter: Filter = filter.into_iter().collect();
+        let expected = linear(&world, &rows, &order, &filter, condition.as_ref(), Some(fixed));
+        let mut scan = Scan::new(order.clone(), filter, condition, ATTRIBUTES, 10, memory);
         let mut near = fixed;
         let found = drain(&mut scan, &world.postings, &mut near);
-        check_set(&found, &linear(&world, &rows, &order, &filter, Some(fixed)))?;
-        prop_assert!(is_ascending(found));
+        check_set(&order, &found, &expected)?;
+        prop_assert!(is_ascending(&order, found));
     }
 }
 
@@ -211,7 +272,7 @@ fn first_ten(
     filter: Filter,
 ) -> (Scan<AnyOrder>, u64) {
     let mut near = Sorted::new(world, 32, &HashSet::new());
-    let mut scan = Scan::new(order, filter.clone(), ATTRIBUTES, 10);
+    let mut scan = Scan::new(order.clone(), filter.clone(), None, ATTRIBUTES, 10, MEMORY);
     let mut found = Vec::new();
     while found.len() < 10 {
         found.extend(
@@ -219,7 +280,7 @@ fn first_ten(
                 .unwrap(),
         );
     }
-    let mut best: Vec<u64> = linear(world, rows, &order, &filter, None)
+    let mut best: Vec<u64> = linear(world, rows, &order, &filter, None, None)
         .into_values()
         .collect();
     best.sort_unstable();
@@ -289,24 +350,73 @@ fn a_narrow_filter_leaves_the_graph_alone_and_a_wide_one_the_zones() {
 }
 
 #[test]
+fn a_search_for_all_rows_keeps_to_its_memory() {
+    let heap = HeapRegion::new(2_000 * UNIT);
+    let (world, rows) = stream(&heap, 20_000);
+    for order in [
+        AnyOrder::Nearest,
+        AnyOrder::Labelled,
+        AnyOrder::Blend(blend(0.3, 0.2)),
+    ] {
+        let memory = 100_000;
+        let mut near = Sorted::new(&world, 32, &HashSet::new());
+        let mut scan = Scan::new(
+            order.clone(),
+            Filter::default(),
+            None,
+            ATTRIBUTES,
+            10,
+            memory,
+        );
+        let mut found = Vec::new();
+        while let Some(row) = scan
+            .next(&world.postings, &mut near, &mut || false)
+            .unwrap()
+        {
+            // What grows by doubling may hold twice what it needs.
+            assert!(scan.bytes() + near.bytes() < 2 * memory);
+            found.push(row);
+        }
+        assert!((2..100).contains(&scan.statistics().passes));
+        let expected = linear(&world, &rows, &order, &Filter::default(), None, None);
+        assert_eq!(found.len(), expected.len());
+        let mut seen = HashSet::new();
+        assert!(found.iter().all(|row| seen.insert(row.posting)));
+        assert!(is_ascending(&order, found));
+    }
+}
+
+#[test]
 fn rows_that_die_while_they_wait_are_not_given_out() {
     let heap = HeapRegion::new(2_000 * UNIT);
     let (world, rows) = stream(&heap, 1_000);
     for order in [AnyOrder::Nearest, AnyOrder::Blend(blend(0.3, 0.2))] {
-        let expected = linear(&world, &rows, &order, &Filter::default(), None);
+        let expected = linear(&world, &rows, &order, &Filter::default(), None, None);
         let alive = |id: u32| world.postings.live(id).is_some();
         let before: HashSet<u32> = (0..1_000).filter(|&id| alive(id)).collect();
         let mut near = Sorted::new(&world, 32, &HashSet::new());
-        let mut scan = Scan::new(order, Filter::default(), ATTRIBUTES, 10);
+        let mut scan = Scan::new(
+            order.clone(),
+            Filter::default(),
+            None,
+            ATTRIBUTES,
+            10,
+            MEMORY,
+        );
         let mut given = HashSet::new();
         while let Some(row) = scan
             .next(&world.postings, &mut near, &mut || false)
             .unwrap()
         {
             assert!(alive(row.posting) && given.insert(row.posting));
-            assert_eq!(expected[&row.posting], rank(row.score));
+            assert_eq!(expected[&row.posting], order.rank_of(row.score));
             // The next best and some that are far away.
-            let next = scan.ranked.first().map(|row| row.posting);
+            let waiting = expected
+                .iter()
+                .filter(|(id, _)| !given.contains(id) && alive(**id));
+            let next = waiting
+                .min_by_key(|(id, rank)| (**rank, **id))
+                .map(|(id, _)| *id);
             let victims = next.into_iter().chain([(row.posting * 7 + 13) % 1_000]);
             victims.for_each(|id| {
                 world.postings.mark_dead(id);
@@ -353,16 +463,22 @@ fn rows_that_were_there_before_come_once_and_in_order_while_others_arrive_and_di
         });
         let mut round = 0;
         while !over.load(Ordering::Relaxed) || round < 4 {
-            let order = [AnyOrder::Nearest, AnyOrder::Blend(blend(0.4, 0.2))][round % 2];
+            let order = [AnyOrder::Nearest, AnyOrder::Blend(blend(0.4, 0.2))][round % 2].clone();
             let mut near = Sorted::new(&world, 3, &HashSet::new());
-            let mut scan = Scan::new(order, Filter::default(), ATTRIBUTES, 10);
+            let mut scan = Scan::new(
+                order.clone(),
+                Filter::default(),
+                None,
+                ATTRIBUTES,
+                10,
+                MEMORY,
+            );
             let found = drain(&mut scan, &world.postings, &mut near);
             let mut seen = HashSet::new();
             assert!(found.iter().all(|row| seen.insert(row.posting)));
             assert!((0..BEFORE).all(|id| seen.contains(&id)));
-            assert!(is_ascending(
-                found.into_iter().filter(|row| row.posting < BEFORE)
-            ));
+            let before = found.into_iter().filter(|row| row.posting < BEFORE);
+            assert!(is_ascending(&order, before));
             round += 1;
         }
         writer.join().unwrap();

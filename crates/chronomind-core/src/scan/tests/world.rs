@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU32;
 
 use crate::arena::HeapRegion;
+use crate::distance::Metric;
 use crate::postings::{Filter, Place, Postings};
-use crate::scan::{Fixed, Found, Near, Scan};
+use crate::scan::{Care, Fixed, Found, Near, Scan};
 use crate::score::{
-    Batch, Blend, BlendOrder, Bounds, CreatedAt, Nearest, Order, Roles, Row, TimeUnit, decode_int,
-    rank, unrank,
+    AttributeKind, Batch, Blend, BlendOrder, Bounds, CreatedAt, Nearest, Order, Program, Ranking,
+    Roles, Row, TimeUnit, decode_int, encode_float, rank, unrank,
 };
 
 pub(super) const HOUR: i64 = 3_600_000_000;
@@ -124,7 +125,7 @@ impl Near for Sorted<'_, '_> {
         self.drained = self.settled;
     }
 
-    fn frontier(&self) -> f64 {
+    fn frontier(&self, _care: Care) -> f64 {
         match self.settled.checked_sub(1) {
             Some(last) => self.world.distances[self.order[last] as usize],
             None => f64::NEG_INFINITY,
@@ -145,6 +146,10 @@ impl Near for Sorted<'_, '_> {
 
     fn head(&self, node: u32) -> &AtomicU32 {
         &self.world.heads[node as usize]
+    }
+
+    fn bytes(&self) -> usize {
+        self.settled * 16
     }
 }
 
@@ -185,41 +190,67 @@ impl Order for Labelled {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum AnyOrder {
     Nearest,
     Blend(BlendOrder),
     Labelled,
+    Ranked(Ranking),
+}
+
+impl AnyOrder {
+    /// What ranks a score got.
+    pub(super) fn rank_of(&self, score: Option<f64>) -> u64 {
+        match (self, score) {
+            (AnyOrder::Ranked(ranking), Some(score)) if ranking.descending => !encode_float(score),
+            (AnyOrder::Ranked(ranking), None) if ranking.nulls_first => 0,
+            _ => rank(score),
+        }
+    }
+
+    fn inner(&self) -> &dyn Order {
+        match self {
+            AnyOrder::Nearest => &Nearest,
+            AnyOrder::Blend(order) => order,
+            AnyOrder::Labelled => &Labelled,
+            AnyOrder::Ranked(order) => order,
+        }
+    }
 }
 
 impl Order for AnyOrder {
     fn attributes(&self) -> u32 {
-        match self {
-            AnyOrder::Nearest => Nearest.attributes(),
-            AnyOrder::Blend(order) => order.attributes(),
-            AnyOrder::Labelled => Labelled.attributes(),
-        }
+        self.inner().attributes()
     }
 
     fn ranks(&self, rows: &Batch<'_>, ranks: &mut [u64]) {
-        match self {
-            AnyOrder::Nearest => Nearest.ranks(rows, ranks),
-            AnyOrder::Blend(order) => order.ranks(rows, ranks),
-            AnyOrder::Labelled => Labelled.ranks(rows, ranks),
-        }
+        self.inner().ranks(rows, ranks);
     }
 
     fn bound(&self, nearest: f64, zone: &Bounds<'_>) -> u64 {
-        match self {
-            AnyOrder::Nearest => Nearest.bound(nearest, zone),
-            AnyOrder::Blend(order) => order.bound(nearest, zone),
-            AnyOrder::Labelled => Labelled.bound(nearest, zone),
-        }
+        self.inner().bound(nearest, zone)
     }
 
     fn score(&self, rank: u64) -> Option<f64> {
-        unrank(rank)
+        self.inner().score(rank)
     }
+}
+
+/// Compiles an expression over the attributes `t`, `importance`, `rate` and `label`.
+pub(super) fn program(text: &str) -> Program {
+    let kinds = [
+        ("t", AttributeKind::Timestamp),
+        ("importance", AttributeKind::Float),
+        ("rate", AttributeKind::Float),
+        ("label", AttributeKind::Int),
+    ];
+    let resolve = |name: &str| {
+        let at = kinds.iter().position(|(known, _)| *known == name)?;
+        Some((at, kinds[at].1))
+    };
+    // The only metric of which a distance may be negative.
+    let metric = Metric::InnerProduct;
+    Program::compile(&text.parse().unwrap(), metric, resolve, &[]).unwrap()
 }
 
 pub(super) fn blend(recency_weight: f64, importance_weight: f64) -> BlendOrder {
@@ -247,6 +278,7 @@ pub(super) fn linear(
     rows: &[Model],
     order: &impl Order,
     filter: &Filter,
+    condition: Option<&Program>,
     fixed: Option<Fixed>,
 ) -> HashMap<u32, u64> {
     let live = rows.iter().filter(|model| !model.dead);
@@ -256,8 +288,25 @@ pub(super) fn linear(
                 (Some(_), Some(fixed)) => fixed.distance(),
                 (distance, _) => distance,
             };
-            (model.id, model.row(|row| order.rank(distance, &row)))
+            (model, distance)
         })
+        .filter(|(model, distance)| {
+            condition.is_none_or(|condition| {
+                model.row(|row| {
+                    let nulls: [u64; ATTRIBUTES] =
+                        std::array::from_fn(|at| u64::from(row.nulls >> at & 1));
+                    let batch = Batch {
+                        distances: &[distance.unwrap_or_default()],
+                        null_distances: u64::from(distance.is_none()),
+                        keys: row.keys,
+                        stride: 1,
+                        nulls: &nulls,
+                    };
+                    condition.holds(&batch) & 1 != 0
+                })
+            })
+        })
+        .map(|(model, distance)| (model.id, model.row(|row| order.rank(distance, &row))))
         .collect()
 }
 

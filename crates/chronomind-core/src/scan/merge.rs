@@ -1,0 +1,318 @@
+//! The two streams, near and zones, merged under one bound. The parent module tells why that is
+//! exact, and which stream goes on.
+
+use super::BUDGET;
+use super::near::Near;
+use super::question::{Reach, View};
+use super::ranked::Ranked;
+use super::settled::Settled;
+use super::taken::Taken;
+use super::unseen::{FAR, FARTHEST, Survey, Unseen};
+use super::work::{Turn, Work};
+use crate::postings::{Block, Postings, ZoneBounds, bits, split};
+use crate::score::Order;
+
+/// What a search of the graph costs before it settles the first node, in distances.
+const START: u64 = 512 * FAR;
+/// What a further node costs that the graph is sure of, in distances.
+const SETTLE: u64 = 26 * FAR;
+
+/// Which stream goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    /// That is to be found out.
+    Survey,
+    /// Zones alone.
+    Zones,
+    /// The graph too, until it has cost so much.
+    Near { until: u64 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stream {
+    Near,
+    Zones,
+}
+
+/// The state of the two streams.
+pub(super) struct Merge {
+    ranked: Ranked,
+    unseen: Unseen,
+    taken: Taken,
+    settled: Settled,
+    reach: Reach,
+    /// The graph has no more nodes, or may take no more memory.
+    exhausted: bool,
+    plan: Plan,
+    /// What visits to blocks have cost.
+    visits: u64,
+    /// For one row of a block at a time.
+    keys: Vec<u64>,
+    row: ZoneBounds,
+}
+
+impl Merge {
+    pub(super) fn new(attributes: usize, wanted: usize) -> Merge {
+        Merge {
+            ranked: Ranked::new(wanted),
+            unseen: Unseen::new(attributes),
+            taken: Taken::default(),
+            settled: Settled::default(),
+            reach: Reach::NOTHING,
+            exhausted: false,
+            plan: Plan::Survey,
+            visits: 0,
+            keys: vec![0; attributes],
+            row: ZoneBounds::new(attributes),
+        }
+    }
+
+    /// Goes on until there is a row, or until it has cost about so many distances. The graph takes no
+    /// more steps once it takes more than `near_bytes`.
+    pub(super) fn step<O: Order, N: Near>(
+        &mut self,
+        work: &mut Work<O>,
+        postings: &Postings<'_>,
+        near: &mut N,
+        near_bytes: usize,
+    ) -> Turn {
+        if self.ranked.next_round() {
+            self.plan = Plan::Survey;
+        }
+        if self.settled.is_empty() {
+            let frontier = near.frontier(work.question.care());
+            self.reach.extend(frontier.min(FARTHEST));
+        }
+        self.exhausted |= near.bytes() > near_bytes;
+        let end = self.cost(near) + BUDGET;
+        while self.cost(near) <= end {
+            let view = View::new(postings, &work.question, self.reach, near);
+            let first = self.ranked.first().copied();
+            let enough = first.map_or(u64::MAX, |first| first.score);
+            let bound = self.unseen.bound(&view, enough);
+            match first {
+                Some(first) if bound.is_none_or(|bound| first.score <= bound) => {
+                    if postings.live(first.posting).is_some() {
+                        self.ranked.give();
+                        return Turn::Row(first);
+                    }
+                    self.ranked.discard();
+                    continue;
+                }
+                None if bound.is_none() => return Turn::Over,
+                _ => {}
+            }
+            self.ranked.refresh();
+            match self.choose(work, postings, near) {
+                Some(Stream::Near) => self.advance_near(work, postings, near),
+                Some(Stream::Zones) => self.visit_zone(work, postings, near),
+                None => return Turn::Working,
+            }
+        }
+        Turn::Working
+    }
+
+    fn zone_cost(&self) -> u64 {
+        self.unseen.cost() + self.visits
+    }
+
+    fn near_cost<N: Near>(&self, near: &N) -> u64 {
+        near.cost() * FAR + self.settled.followed()
+    }
+
+    fn cost<N: Near>(&self, near: &N) -> u64 {
+        self.near_cost(near) + self.zone_cost()
+    }
+
+    /// The stream to go on with, `None` when it takes longer to find out.
+    fn choose<O: Order, N: Near>(
+        &mut self,
+        work: &Work<O>,
+        postings: &Postings<'_>,
+        near: &N,
+    ) -> Option<Stream> {
+        let view = View::new(postings, &work.question, self.reach, near);
+        if self.exhausted && self.settled.is_empty() || !self.unseen.rises(&view) {
+            return Some(Stream::Zones);
+        }
+        if work.question.attributes == 0 {
+            return Some(Stream::Near);
+        }
+        if let Plan::Near { until } = self.plan
+            && self.near_cost(near) >= until
+        {
+            self.plan = Plan::Survey;
+        }
+        if self.plan == Plan::Survey {
+            self.plan = self.survey(work, postings, near)?;
+        }
+        let helpful = work.question.scored != 0;
+        Some(match self.plan {
+            Plan::Near { .. } if helpful && self.zone_cost() < self.near_cost(near) => {
+                Stream::Zones
+            }
+            Plan::Near { .. } => Stream::Near,
+            Plan::Zones | Plan::Survey => Stream::Zones,
+        })
+    }
+
+    /// Compares what it costs to score every row that may be wanted with what the graph has spent
+    /// or, at first, with what it must be expected to spend.
+    fn survey<O: Order, N: Near>(
+        &mut self,
+        work: &Work<O>,
+        postings: &Postings<'_>,
+        near: &N,
+    ) -> Option<Plan> {
+        let spent = self.near_cost(near);
+        let wanted = self.ranked.wanted() as u64;
+        let (published, dead) = postings.counts();
+        let live = published.saturating_sub(dead);
+        let everything = work.question.filter.is_empty();
+        let limit = |passing: u64| {
+            if spent > 0 {
+                2 * spent
+            } else if everything {
+                START + wanted * SETTLE
+            } else {
+                // As if one row more passed, so that there always is a ratio.
+                START + (wanted * SETTLE).saturating_mul(live) / (passing + 1)
+            }
+        };
+        let threshold = self.ranked.threshold().unwrap_or(u64::MAX);
+        let view = View::new(postings, &work.question, self.reach, near);
+        match self.unseen.survey(&view, threshold, limit, BUDGET) {
+            Survey::Cheap => Some(Plan::Zones),
+            Survey::Dear { limit } => Some(Plan::Near { until: limit }),
+            Survey::Unfinished => None,
+        }
+    }
+
+    /// Scores rows of nodes that the graph has settled, after another step of it if there are none.
+    fn advance_near<O: Order, N: Near>(
+        &mut self,
+        work: &mut Work<O>,
+        postings: &Postings<'_>,
+        near: &mut N,
+    ) {
+        if self.settled.is_empty() {
+            self.exhausted |= !near.advance();
+            self.settled.refill(near);
+        }
+        let Work {
+            question,
+            rows,
+            statistics,
+        } = work;
+        for _ in 0..BUDGET {
+            let Some((posting, distance)) = self.settled.next(postings, near) else {
+                break;
+            };
+            let Some((block, slot)) = postings.live(posting) else {
+                continue;
+            };
+            let passes = question.filter.is_empty() || {
+                let row = block.row(slot, question.filter.attributes(), &mut self.keys);
+                question.filter.matches_row(&row)
+            };
+            if passes && self.taken.insert(split(posting).0, slot) {
+                statistics.near_rows += 1;
+                rows.push(&block, slot, posting, question.scored, Some(distance));
+                if rows.is_full() {
+                    rows.rank(question, |row| self.ranked.push(row));
+                }
+            }
+        }
+        rows.rank(question, |row| self.ranked.push(row));
+        if self.settled.is_empty() {
+            // Only now have all rows been seen that are nearer.
+            let frontier = near.frontier(question.care());
+            self.reach.extend(frontier.min(FARTHEST));
+        }
+    }
+
+    /// Opens the zone with the least bound.
+    fn visit_zone<O: Order, N: Near>(
+        &mut self,
+        work: &mut Work<O>,
+        postings: &Postings<'_>,
+        near: &mut N,
+    ) {
+        let view = View::new(postings, &work.question, self.reach, near);
+        let Some(number) = self.unseen.visit(&view) else {
+            return;
+        };
+        let Some(block) = postings.block(number) else {
+            return;
+        };
+        let passing = work.question.filter.matches(&block, block.live());
+        let slots = passing & !self.taken.of(number);
+        let put_off = self.put_off(&view, number, &block, slots);
+        let slots = slots & !put_off;
+        let ranked = &mut self.ranked;
+        self.visits += work.score_block(near, &block, number, slots, |row| ranked.push(row));
+        self.taken.insert_all(number, slots);
+    }
+
+    /// Those rows of a block that are not wanted in this round. The block is kept for their sake.
+    fn put_off<O: Order>(
+        &mut self,
+        view: &View<'_, '_, O>,
+        number: u32,
+        block: &Block<'_>,
+        slots: u64,
+    ) -> u64 {
+        let Some(threshold) = self.ranked.threshold() else {
+            return 0;
+        };
+        let (mut put_off, mut least) = (0_u64, u64::MAX);
+        for slot in bits(slots) {
+            if view.fixed.is_some() || block.node(slot).is_none() {
+                continue;
+            }
+            let row = block.row(slot, view.question.scored, &mut self.keys);
+            self.row.hold(&row);
+            let bound = view.question.bound(view.reach.nearest, &self.row.get());
+            // Where the condition cannot hold there is no bound; that will come out with the score.
+            if let Some(bound) = bound
+                && bound > threshold
+            {
+                put_off |= 1 << slot;
+                least = least.min(bound);
+            }
+        }
+        if put_off != 0 {
+            let rows = put_off.count_ones() as u8;
+            self.unseen.put_back(number, least, rows, self.reach);
+        }
+        put_off
+    }
+
+    /// A bound of the ranks of all rows that have not been scored.
+    pub(super) fn bound<O: Order>(&mut self, view: &View<'_, '_, O>) -> Option<u64> {
+        self.unseen.bound(view, u64::MAX)
+    }
+
+    pub(super) fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// Zones bounded.
+    pub(super) fn zones(&self) -> u64 {
+        self.unseen.bounded()
+    }
+
+    /// Ends the merge and returns the rows that need not be given out any more.
+    pub(super) fn end(&mut self) -> Taken {
+        let mut given = std::mem::take(&mut self.taken);
+        for row in self.ranked.waiting() {
+            let (block, slot) = split(row.posting);
+            given.remove(block, slot);
+        }
+        given
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.ranked.bytes() + self.unseen.bytes() + self.taken.bytes() + self.settled.bytes()
+    }
+}

@@ -1,0 +1,115 @@
+//! What is searched for, and how far that has been seen.
+
+use super::near::{Care, Fixed, Near};
+use crate::postings::{Filter, Postings, Zone, ZoneBounds};
+use crate::score::{Bounds, Order, Program};
+
+/// What is searched for.
+pub(super) struct Question<O> {
+    pub(super) order: O,
+    pub(super) filter: Filter,
+    /// What is to be true of a row, its distance included.
+    pub(super) condition: Option<Program>,
+    /// The attributes that order and condition look at, a bit each.
+    pub(super) scored: u32,
+    /// Those, and the attributes that the filter looks at.
+    pub(super) attributes: u32,
+}
+
+impl<O: Order> Question<O> {
+    pub(super) fn new(order: O, filter: Filter, condition: Option<Program>) -> Question<O> {
+        let conditions = condition.as_ref().map_or(0, Program::attributes);
+        let scored = order.attributes() | conditions;
+        Question {
+            scored,
+            attributes: scored | filter.attributes(),
+            order,
+            filter,
+            condition,
+        }
+    }
+
+    /// An order by nothing but the distance, of all rows, is a search for the nearest.
+    pub(super) fn care(&self) -> Care {
+        if self.attributes == 0 && self.condition.is_none() {
+            Care::Plain
+        } else {
+            Care::Thorough
+        }
+    }
+
+    /// No row inside the box that passes has a lower rank, if its distance is not below `nearest`.
+    /// `None` when no row inside passes.
+    pub(super) fn bound(&self, nearest: f64, zone: &Bounds<'_>) -> Option<u64> {
+        let condition = self.condition.as_ref();
+        condition
+            .is_none_or(|condition| condition.may_hold(nearest, zone))
+            .then(|| self.order.bound(nearest, zone))
+    }
+}
+
+/// How far the graph has seen.
+#[derive(Clone, Copy)]
+pub(super) struct Reach {
+    /// Every node nearer than this has been settled.
+    pub(super) nearest: f64,
+    /// How often that has grown.
+    pub(super) version: u32,
+}
+
+impl Reach {
+    pub(super) const NOTHING: Reach = Reach {
+        nearest: f64::NEG_INFINITY,
+        version: 0,
+    };
+
+    pub(super) fn extend(&mut self, frontier: f64) {
+        if frontier > self.nearest {
+            self.nearest = frontier;
+            self.version += 1;
+        }
+    }
+}
+
+/// What bounds depend on.
+pub(super) struct View<'a, 'r, O> {
+    pub(super) postings: &'a Postings<'r>,
+    pub(super) question: &'a Question<O>,
+    pub(super) reach: Reach,
+    pub(super) fixed: Option<Fixed>,
+}
+
+impl<'a, 'r, O: Order> View<'a, 'r, O> {
+    pub(super) fn new<N: Near>(
+        postings: &'a Postings<'r>,
+        question: &'a Question<O>,
+        reach: Reach,
+        near: &N,
+    ) -> View<'a, 'r, O> {
+        View {
+            postings,
+            question,
+            reach,
+            fixed: near.fixed(),
+        }
+    }
+
+    /// [`Question::bound`] of a zone. Of the zone of everything no attributes are kept, so that its
+    /// bound is the lowest of ranks where attributes matter.
+    pub(super) fn bound(&self, zone: Zone, nearest: f64, into: &mut ZoneBounds) -> Option<u64> {
+        if zone == Zone::ALL && self.question.scored != 0 {
+            return Some(0);
+        }
+        self.postings
+            .bounds(zone, self.question.scored, into)
+            .then(|| self.bound_of(nearest, into))?
+    }
+
+    /// The same with the bounds of the attributes given.
+    pub(super) fn bound_of(&self, nearest: f64, bounds: &ZoneBounds) -> Option<u64> {
+        let mut bounds = bounds.get();
+        bounds.null_distance |= self.fixed == Some(Fixed::Null);
+        bounds.nan_distance |= self.fixed == Some(Fixed::NaN);
+        self.question.bound(nearest, &bounds)
+    }
+}
