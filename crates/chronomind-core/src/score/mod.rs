@@ -109,6 +109,40 @@ impl Batch<'_> {
     }
 }
 
+/// Some boxes, in columns: [`LANES`] at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Boxes<'a> {
+    /// How many there are.
+    pub count: usize,
+    /// For each attribute the least key among the rows, above the greatest where all are NULL: that
+    /// of attribute `a` and box `i` is at `a * stride + i`.
+    pub low: &'a [u64],
+    /// In the same way the greatest keys.
+    pub high: &'a [u64],
+    /// Keys from one attribute to the next, at least as many as there are boxes.
+    pub stride: usize,
+    /// For each attribute, bit `i` is set when it may be NULL in box `i`.
+    pub nulls: &'a [u64],
+    /// Bit `i` is set when a row of box `i` may have no vector.
+    pub null_distances: u64,
+    /// Bit `i` is set when a row of box `i` may have a vector without a distance.
+    pub nan_distances: u64,
+}
+
+impl Boxes<'_> {
+    /// Least and greatest key of an attribute of a box, `None` where every row has NULL.
+    pub fn keys(&self, attribute: usize, number: usize) -> Option<(u64, u64)> {
+        let at = attribute * self.stride + number;
+        let (low, high) = (self.low[at], self.high[at]);
+        (low <= high).then_some((low, high))
+    }
+
+    /// True when the attribute may be NULL in some row of a box.
+    pub fn has_null(&self, attribute: usize, number: usize) -> bool {
+        self.nulls[attribute] >> number & 1 != 0
+    }
+}
+
 /// An order of rows by their score, as ranks: a row with a lower rank comes first.
 pub trait Order {
     /// The attributes it looks at, a bit each. Rows and boxes may hold anything in the others.
@@ -121,6 +155,27 @@ pub trait Order {
     /// the box and whose distance is at least `nearest`, NaN or NULL (the latter two only where the
     /// box says that such rows may be there).
     fn bound(&self, nearest: f64, zone: &Bounds<'_>) -> u64;
+
+    /// Writes the bound of each box.
+    fn bounds(&self, nearest: f64, boxes: &Boxes<'_>, bounds: &mut [u64]) {
+        for (number, bound) in bounds.iter_mut().enumerate() {
+            let mut zone = ([u64::MAX; 32], [0; 32], 0);
+            for attribute in crate::postings::bits(self.attributes().into()) {
+                if let Some((low, high)) = boxes.keys(attribute, number) {
+                    (zone.0[attribute], zone.1[attribute]) = (low, high);
+                }
+                zone.2 |= u32::from(boxes.has_null(attribute, number)) << attribute;
+            }
+            let zone = Bounds {
+                low: &zone.0,
+                high: &zone.1,
+                nulls: zone.2,
+                null_distance: boxes.null_distances >> number & 1 != 0,
+                nan_distance: boxes.nan_distances >> number & 1 != 0,
+            };
+            *bound = self.bound(nearest, &zone);
+        }
+    }
 
     /// The score that has a rank, but for the sign of zero; `None` for NULL.
     fn score(&self, rank: u64) -> Option<f64>;

@@ -1,6 +1,6 @@
 //! The order of rows by any score expression, as SQL's `ORDER BY` would have it.
 
-use super::{Batch, Bounds, Order, Program, decode_float, encode_float};
+use super::{Batch, Bounds, Boxes, Interval, Order, Program, decode_float, encode_float};
 
 /// Rows in order of a program's value. NaN is above every number; NULL comes first or last.
 #[derive(Debug, Clone)]
@@ -22,6 +22,27 @@ impl Ranking {
     /// The rank of a number or of NaN, or back.
     fn turned(&self, key: u64) -> u64 {
         if self.descending { !key } else { key }
+    }
+
+    /// The lowest rank of some values.
+    fn first(&self, range: Interval) -> u64 {
+        // Without any value there is no row.
+        let mut bound = u64::MAX;
+        if range.has_numbers() {
+            let first = if self.descending {
+                range.high
+            } else {
+                range.low
+            };
+            bound = self.turned(encode_float(first));
+        }
+        if range.has_nan() {
+            bound = bound.min(self.turned(encode_float(f64::NAN)));
+        }
+        if range.has_null() {
+            bound = bound.min(self.null());
+        }
+        bound
     }
 }
 
@@ -45,24 +66,15 @@ impl Order for Ranking {
     }
 
     fn bound(&self, nearest: f64, zone: &Bounds<'_>) -> u64 {
-        let range = self.program.range(nearest, zone);
-        // Without any value there is no row.
-        let mut bound = u64::MAX;
-        if range.has_numbers() {
-            let first = if self.descending {
-                range.high
-            } else {
-                range.low
-            };
-            bound = self.turned(encode_float(first));
-        }
-        if range.has_nan() {
-            bound = bound.min(self.turned(encode_float(f64::NAN)));
-        }
-        if range.has_null() {
-            bound = bound.min(self.null());
-        }
-        bound
+        self.first(self.program.range(nearest, zone))
+    }
+
+    fn bounds(&self, nearest: f64, boxes: &Boxes<'_>, bounds: &mut [u64]) {
+        self.program.ranges(nearest, boxes, |ranges| {
+            for (number, bound) in bounds.iter_mut().enumerate() {
+                *bound = self.first(ranges.get(number));
+            }
+        });
     }
 
     fn score(&self, rank: u64) -> Option<f64> {

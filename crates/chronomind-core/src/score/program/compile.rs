@@ -89,6 +89,7 @@ fn finish(mut operations: Vec<Operation>, result: usize, metric: Metric) -> Prog
         distances: metric.range(),
         columns: Scratch::default(),
         intervals: Scratch::default(),
+        ranges: Scratch::default(),
     }
 }
 

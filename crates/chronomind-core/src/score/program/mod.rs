@@ -14,6 +14,7 @@ mod compile;
 mod interval;
 mod lanes;
 mod range;
+mod ranges;
 #[cfg(test)]
 mod tests;
 
@@ -21,10 +22,11 @@ use std::cell::Cell;
 use std::fmt::{Debug, Formatter};
 
 use super::expr::{Binary, Unary, Variadic};
-use super::{AttributeKind, Batch, Bounds, decode_float, decode_int};
+use super::{AttributeKind, Batch, Bounds, Boxes, decode_float, decode_int};
 pub use compile::CompileError;
 pub use interval::Interval;
 use lanes::Column;
+use ranges::Ranges;
 
 /// A compiled expression.
 #[derive(Debug, Clone)]
@@ -37,6 +39,7 @@ pub struct Program {
     distances: (f64, f64),
     columns: Scratch<Column>,
     intervals: Scratch<Interval>,
+    ranges: Scratch<Ranges>,
 }
 
 /// What writes a register. Numbers refer to registers, which are those of earlier operations.
@@ -101,10 +104,36 @@ impl Program {
         })
     }
 
+    /// The distances that are numbers and at least `nearest`, which is no more than there can be.
+    fn distances(&self, nearest: f64) -> Interval {
+        let (least, most) = self.distances;
+        Interval::between(nearest.clamp(least, most), most)
+    }
+
+    /// What the values can be over each of some boxes; hands the ranges on.
+    pub(super) fn ranges<T>(
+        &self,
+        nearest: f64,
+        boxes: &Boxes<'_>,
+        then: impl FnOnce(&Ranges) -> T,
+    ) -> T {
+        let distance = self.distances(nearest);
+        self.ranges.with(|ranges| {
+            if ranges.is_empty() {
+                ranges.extend(self.operations.iter().map(Ranges::new));
+            }
+            for (register, operation) in self.operations.iter().enumerate() {
+                let (before, rest) = ranges.split_at_mut(register);
+                rest[0].compute(operation, before, &distance, boxes);
+            }
+            then(&ranges[self.result])
+        })
+    }
+
     /// What the values can be over a box, as [`may_hold`](Program::may_hold) describes it.
     pub fn range(&self, nearest: f64, zone: &Bounds<'_>) -> Interval {
-        let (least, most) = self.distances;
-        let distance = Interval::between(nearest.clamp(least, most), most)
+        let distance = self
+            .distances(nearest)
             .or_nan(zone.nan_distance)
             .or_null(zone.null_distance);
         self.intervals.with(|intervals| {

@@ -32,31 +32,38 @@ impl Interval {
         *self = match *operation {
             Operation::Constant(_) | Operation::Null => return,
             Operation::Distance => *distance,
-            Operation::Attribute(attribute, kind) => {
-                let values = zone
-                    .keys(attribute)
-                    .map_or(NOTHING, |(low, high)| of_keys(kind, low, high));
-                values.or_null(zone.has_null(attribute))
+            Operation::Attribute(number, kind) => {
+                attribute(kind, zone.keys(number), zone.has_null(number))
             }
-            Operation::HasKey(attribute, key) => {
-                let keys = zone.keys(attribute);
-                Interval::condition(Truth {
-                    holds: keys.is_some_and(|(low, high)| (low..=high).contains(&key)),
-                    fails: keys.is_some_and(|keys| keys != (key, key)),
-                    null: zone.has_null(attribute),
-                })
+            Operation::HasKey(number, key) => {
+                has_key(key, zone.keys(number), zone.has_null(number))
             }
             Operation::Unary(function, x) => unary(function, &before[x]),
             Operation::Binary(function, x, y) => binary(function, &before[x], &before[y]),
             Operation::Variadic(function, x, y) => variadic(function, &before[x], &before[y]),
-            Operation::Select(condition, x, y) => {
-                let condition = before[condition].truth();
-                NOTHING
-                    .or_if(condition.holds, before[x])
-                    .or_if(condition.fails || condition.null, before[y])
-            }
+            Operation::Select(condition, x, y) => select(&before[condition], before[x], before[y]),
         }
     }
+}
+
+/// The values of an attribute.
+pub(super) fn attribute(kind: AttributeKind, keys: Option<(u64, u64)>, null: bool) -> Interval {
+    let values = keys.map_or(NOTHING, |(low, high)| of_keys(kind, low, high));
+    values.or_null(null)
+}
+
+/// Whether a hashed attribute has a key.
+pub(super) fn has_key(key: u64, keys: Option<(u64, u64)>, null: bool) -> Interval {
+    Interval::condition(Truth {
+        holds: keys.is_some_and(|(low, high)| (low..=high).contains(&key)),
+        fails: keys.is_some_and(|keys| keys != (key, key)),
+        null,
+    })
+}
+
+pub(super) fn select(condition: &Interval, x: Interval, y: Interval) -> Interval {
+    let Truth { holds, fails, null } = condition.truth();
+    NOTHING.or_if(holds, x).or_if(fails || null, y)
 }
 
 /// The values of keys.
@@ -99,7 +106,7 @@ fn both_ends(low: f64, high: f64, function: impl Fn(f64) -> f64) -> Interval {
     Interval::span([first, last])
 }
 
-fn unary(function: Unary, x: &Interval) -> Interval {
+pub(super) fn unary(function: Unary, x: &Interval) -> Interval {
     if function == Unary::IsNull {
         return Interval::condition(Truth {
             holds: x.has_null(),
@@ -168,7 +175,7 @@ fn of_numbers(function: Unary, low: f64, high: f64) -> Interval {
 }
 
 #[inline]
-fn binary(function: Binary, x: &Interval, y: &Interval) -> Interval {
+pub(super) fn binary(function: Binary, x: &Interval, y: &Interval) -> Interval {
     let marks = x.marks | y.marks;
     if !x.has_numbers() || !y.has_numbers() {
         return match function {
@@ -334,7 +341,7 @@ fn connect(function: Binary, x: &Truth, y: &Truth) -> Interval {
     })
 }
 
-fn variadic(function: Variadic, x: &Interval, y: &Interval) -> Interval {
+pub(super) fn variadic(function: Variadic, x: &Interval, y: &Interval) -> Interval {
     let mut both = NOTHING;
     match function {
         Variadic::Coalesce => {

@@ -366,6 +366,44 @@ proptest! {
     }
 
     #[test]
+    fn boxes_have_their_bounds_at_once_or_one_by_one(
+        expr in expr(),
+        groups in prop::collection::vec(prop::collection::vec(line(), 1..4), 1..9),
+        nearest in number().prop_filter("a number", |d| !d.is_nan()),
+        parameters in parameters(),
+        (descending, nulls_first) in any::<(bool, bool)>(),
+    ) {
+        let zones: Vec<Zone> = groups.iter().map(|lines| Zone::around(lines)).collect();
+        let mask = |has: &dyn Fn(&Zone) -> bool| {
+            let zones = zones.iter().enumerate();
+            zones.fold(0, |mask, (i, zone)| mask | u64::from(has(zone)) << i)
+        };
+        let (mut low, mut high) = ([0; 5 * LANES], [0; 5 * LANES]);
+        for (i, zone) in zones.iter().enumerate() {
+            for attribute in 0..5 {
+                low[attribute * LANES + i] = zone.low[attribute];
+                high[attribute * LANES + i] = zone.high[attribute];
+            }
+        }
+        let boxes = Boxes {
+            count: zones.len(),
+            low: &low,
+            high: &high,
+            stride: LANES,
+            nulls: &std::array::from_fn::<_, 5, _>(|a| mask(&|zone| zone.nulls >> a & 1 != 0)),
+            null_distances: mask(&|zone| zone.null_distance),
+            nan_distances: mask(&|zone| zone.nan_distance),
+        };
+        let program = compile(&expr, Metric::InnerProduct, &parameters);
+        let ranking = Ranking { program, descending, nulls_first };
+        let mut bounds = vec![0; zones.len()];
+        ranking.bounds(nearest, &boxes, &mut bounds);
+        for (zone, bound) in zones.iter().zip(bounds) {
+            prop_assert_eq!(bound, ranking.bound(nearest, &zone.bounds()), "{} of {:?}", expr, zone);
+        }
+    }
+
+    #[test]
     fn ranks_are_in_the_order_of_sql(
         values in prop::collection::vec(prop::option::weighted(0.8, number()), 2),
         (descending, nulls_first) in any::<(bool, bool)>(),

@@ -1,0 +1,193 @@
+//! Ranges over up to 64 boxes at once: the zones below one, or the rows of a block.
+//!
+//! Arithmetic on ordinary intervals is a loop that the compiler makes vector instructions of.
+//! Whatever is not ordinary (no number, an infinity, a divisor through 0) is left to the operation
+//! on a single interval, and so are the operations that are not worth a loop of their own.
+
+use super::super::expr::{Binary, Unary};
+use super::super::{Boxes, LANES};
+use super::Operation;
+use super::interval::Interval;
+use super::range::{attribute, binary, has_key, select, unary, variadic};
+use crate::postings::bits;
+
+/// A register: the range of each box.
+#[derive(Debug, Clone)]
+pub(in crate::score) struct Ranges {
+    low: [f64; LANES],
+    high: [f64; LANES],
+    /// Bit `i` is set where box `i` may have NaN.
+    nan: u64,
+    /// Bit `i` is set where box `i` may have NULL.
+    null: u64,
+}
+
+impl Ranges {
+    /// The register of an operation, filled in if its range is the same for all boxes.
+    pub(super) fn new(operation: &Operation) -> Ranges {
+        let range = Interval::new(operation);
+        let all = |holds: bool| if holds { u64::MAX } else { 0 };
+        Ranges {
+            low: [range.low; LANES],
+            high: [range.high; LANES],
+            nan: all(range.has_nan()),
+            null: all(range.has_null()),
+        }
+    }
+
+    /// The range of a box.
+    pub(in crate::score) fn get(&self, number: usize) -> Interval {
+        Interval {
+            low: self.low[number],
+            high: self.high[number],
+            marks: 0,
+        }
+        .or_nan(self.nan >> number & 1 != 0)
+        .or_null(self.null >> number & 1 != 0)
+    }
+
+    fn set(&mut self, number: usize, range: Interval) {
+        (self.low[number], self.high[number]) = (range.low, range.high);
+        let bit = |mask: u64, holds: bool| mask & !(1 << number) | u64::from(holds) << number;
+        self.nan = bit(self.nan, range.has_nan());
+        self.null = bit(self.null, range.has_null());
+    }
+
+    fn each(&mut self, count: usize, range: impl Fn(usize) -> Interval) {
+        (0..count).for_each(|number| self.set(number, range(number)));
+    }
+
+    /// Computes the register of an operation from those before it. `distance` is the range of the
+    /// distances that are numbers.
+    pub(super) fn compute(
+        &mut self,
+        operation: &Operation,
+        before: &[Ranges],
+        distance: &Interval,
+        boxes: &Boxes<'_>,
+    ) {
+        let count = boxes.count;
+        match *operation {
+            Operation::Constant(_) | Operation::Null => {}
+            Operation::Distance => {
+                self.low[..count].fill(distance.low);
+                self.high[..count].fill(distance.high);
+                (self.nan, self.null) = (boxes.nan_distances, boxes.null_distances);
+            }
+            Operation::Attribute(number, kind) => {
+                self.each(count, |i| {
+                    attribute(kind, boxes.keys(number, i), boxes.has_null(number, i))
+                });
+            }
+            Operation::HasKey(number, key) => {
+                self.each(count, |i| {
+                    has_key(key, boxes.keys(number, i), boxes.has_null(number, i))
+                });
+            }
+            Operation::Unary(Unary::Negate, x) => {
+                let x = &before[x];
+                for i in 0..count {
+                    (self.low[i], self.high[i]) = (-x.high[i], -x.low[i]);
+                }
+                (self.nan, self.null) = (x.nan, x.null);
+            }
+            Operation::Unary(function, x) => {
+                self.each(count, |i| unary(function, &before[x].get(i)));
+            }
+            Operation::Binary(function, x, y) => {
+                self.binary(count, function, &before[x], &before[y]);
+            }
+            Operation::Variadic(function, x, y) => {
+                self.each(count, |i| {
+                    variadic(function, &before[x].get(i), &before[y].get(i))
+                });
+            }
+            Operation::Select(condition, x, y) => {
+                self.each(count, |i| {
+                    select(
+                        &before[condition].get(i),
+                        before[x].get(i),
+                        before[y].get(i),
+                    )
+                });
+            }
+        }
+    }
+
+    fn binary(&mut self, count: usize, function: Binary, x: &Ranges, y: &Ranges) {
+        let span = |corners: [f64; 4]| {
+            let [a, b, c, d] = corners;
+            (min(min(a, b), min(c, d)), max(max(a, b), max(c, d)))
+        };
+        match function {
+            Binary::Add => {
+                self.zip(count, function, x, y, |(xl, xh), (yl, yh)| {
+                    (xl + yl, xh + yh)
+                });
+            }
+            Binary::Subtract => {
+                self.zip(count, function, x, y, |(xl, xh), (yl, yh)| {
+                    (xl - yh, xh - yl)
+                });
+            }
+            Binary::Multiply => self.zip(count, function, x, y, |(xl, xh), (yl, yh)| {
+                span([xl * yl, xl * yh, xh * yl, xh * yh])
+            }),
+            Binary::Divide => self.zip(count, function, x, y, |(xl, xh), (yl, yh)| {
+                let (low, high) = span([xl / yl, xl / yh, xh / yl, xh / yh]);
+                // Not a number, and so not ordinary, where the divisor may be 0.
+                let ordinary = if (yl > 0.0) | (yh < 0.0) {
+                    0.0
+                } else {
+                    f64::NAN
+                };
+                (low + ordinary, high)
+            }),
+            _ => self.each(count, |i| binary(function, &x.get(i), &y.get(i))),
+        }
+    }
+
+    /// A function of intervals of finite numbers, which counts where its result is one.
+    fn zip(
+        &mut self,
+        count: usize,
+        function: Binary,
+        x: &Ranges,
+        y: &Ranges,
+        ordinary: impl Fn((f64, f64), (f64, f64)) -> (f64, f64),
+    ) {
+        let mut odd = 0;
+        for i in 0..count {
+            let (xs, ys) = ((x.low[i], x.high[i]), (y.low[i], y.high[i]));
+            (self.low[i], self.high[i]) = ordinary(xs, ys);
+        }
+        for i in 0..count {
+            let finite = [
+                x.low[i],
+                x.high[i],
+                y.low[i],
+                y.high[i],
+                self.low[i],
+                self.high[i],
+            ];
+            let fine = finite
+                .into_iter()
+                .fold(true, |fine, x| fine & (x.abs() < f64::INFINITY));
+            odd |= u64::from(!(fine & (x.low[i] <= x.high[i]) & (y.low[i] <= y.high[i]))) << i;
+        }
+        (self.nan, self.null) = (x.nan | y.nan, x.null | y.null);
+        for i in bits(odd) {
+            self.set(i, binary(function, &x.get(i), &y.get(i)));
+        }
+    }
+}
+
+/// The lesser; either where one is NaN.
+fn min(x: f64, y: f64) -> f64 {
+    if x < y { x } else { y }
+}
+
+/// The greater; either where one is NaN.
+fn max(x: f64, y: f64) -> f64 {
+    if x > y { x } else { y }
+}
