@@ -2,7 +2,7 @@
 
 use chronomind_core::postings::Filter;
 use chronomind_core::score::{
-    Batch, Bounds, CompileError, Expr, Nearest, Order as Score, Program, Ranking,
+    Batch, Bounds, Boxes, CompileError, Expr, Nearest, Order as Score, Program, Ranking,
 };
 
 use super::columns::Columns;
@@ -141,6 +141,14 @@ impl Score for Ordering {
             Ordering::Unordered => 0,
             Ordering::Nearest(order) => order.bound(nearest, zone),
             Ordering::Score(order) => order.bound(nearest, zone),
+        }
+    }
+
+    fn bounds(&self, nearest: f64, boxes: &Boxes<'_>, bounds: &mut [u64]) {
+        match self {
+            Ordering::Unordered => bounds.fill(0),
+            Ordering::Nearest(order) => order.bounds(nearest, boxes, bounds),
+            Ordering::Score(order) => order.bounds(nearest, boxes, bounds),
         }
     }
 

@@ -31,10 +31,12 @@
 //! written: that is what `ready` is for.
 
 mod block;
+mod boxes;
 mod filter;
 mod zones;
 
 pub use block::{BLOCK, Block};
+pub use boxes::Columns;
 pub use filter::{Condition, Filter, Keys, Test};
 pub use zones::{FAN, Siblings, Zone, ZoneBounds};
 

@@ -125,24 +125,10 @@ impl ZoneBounds {
         }
     }
 
-    /// Makes them the bounds of one row that has a distance.
-    pub fn hold(&mut self, row: &Row<'_>) {
-        for (attribute, &key) in row.keys.iter().enumerate() {
-            let null = row.key(attribute).is_none();
-            self.low[attribute] = if null { u64::MAX } else { key };
-            self.high[attribute] = if null { 0 } else { key };
-        }
-        (self.nulls, self.null_distance, self.nan_distance) = (row.nulls, false, false);
-    }
-
-    /// Makes them bounds that hold no attribute; `odd` as in [`ZoneBounds::is_odd`].
+    /// Makes them bounds that hold no attribute; `odd` tells whether some row may have no distance,
+    /// or NaN.
     pub fn forget(&mut self, odd: bool) {
         (self.null_distance, self.nan_distance) = (odd, odd);
-    }
-
-    /// True when some row may have no distance, or NaN.
-    pub fn is_odd(&self) -> bool {
-        self.null_distance || self.nan_distance
     }
 
     /// As orders take them.
@@ -181,6 +167,16 @@ impl Siblings<'_> {
             into.low[attribute] = !self.words[column + 1 + child].load(Ordering::Relaxed);
             into.high[attribute] = self.words[column + 1 + FAN + child].load(Ordering::Relaxed);
         }
+    }
+
+    /// Those that hold a row without a vector.
+    pub(super) fn null_distances(&self) -> u64 {
+        self.words[NULL_DISTANCE].load(Ordering::Relaxed)
+    }
+
+    /// Those that hold a row whose vector has no distance.
+    pub(super) fn nan_distances(&self) -> u64 {
+        self.words[NAN_DISTANCE].load(Ordering::Relaxed)
     }
 
     /// Those that hold a NULL in an attribute.

@@ -9,8 +9,8 @@ use super::settled::Settled;
 use super::taken::Taken;
 use super::unseen::{FAR, FARTHEST, Survey, Unseen};
 use super::work::{Turn, Work};
-use crate::postings::{Block, Postings, ZoneBounds, bits, split};
-use crate::score::Order;
+use crate::postings::{Block, Columns, Postings, bits, split};
+use crate::score::{LANES, Order};
 
 /// What a search of the graph costs before it settles the first node, in distances.
 const START: u64 = 512 * FAR;
@@ -46,9 +46,10 @@ pub(super) struct Merge {
     plan: Plan,
     /// What visits to blocks have cost.
     visits: u64,
-    /// For one row of a block at a time.
+    /// For one row at a time.
     keys: Vec<u64>,
-    row: ZoneBounds,
+    /// For the rows of a block.
+    rows: Columns,
 }
 
 impl Merge {
@@ -63,7 +64,7 @@ impl Merge {
             plan: Plan::Survey,
             visits: 0,
             keys: vec![0; attributes],
-            row: ZoneBounds::new(attributes),
+            rows: Columns::new(attributes),
         }
     }
 
@@ -265,20 +266,22 @@ impl Merge {
         let Some(threshold) = self.ranked.threshold() else {
             return 0;
         };
+        if view.fixed.is_some() {
+            return 0;
+        }
+        let has_node = |slot: &usize| block.node(*slot).is_some();
+        let slots = bits(slots)
+            .filter(has_node)
+            .fold(0, |mask, slot| mask | 1 << slot);
+        self.rows.hold_rows(block, slots, view.question.scored);
+        let mut bounds = [0; LANES];
+        let bounded = view.bounds(&self.rows, &mut bounds);
         let (mut put_off, mut least) = (0_u64, u64::MAX);
-        for slot in bits(slots) {
-            if view.fixed.is_some() || block.node(slot).is_none() {
-                continue;
-            }
-            let row = block.row(slot, view.question.scored, &mut self.keys);
-            self.row.hold(&row);
-            let bound = view.question.bound(view.reach.nearest, &self.row.get());
+        for (place, slot) in bits(slots).enumerate() {
             // Where the condition cannot hold there is no bound; that will come out with the score.
-            if let Some(bound) = bound
-                && bound > threshold
-            {
+            if bounded >> place & 1 != 0 && bounds[place] > threshold {
                 put_off |= 1 << slot;
-                least = least.min(bound);
+                least = least.min(bounds[place]);
             }
         }
         if put_off != 0 {

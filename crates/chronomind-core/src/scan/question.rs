@@ -1,8 +1,8 @@
 //! What is searched for, and how far that has been seen.
 
 use super::near::{Care, Fixed, Near};
-use crate::postings::{Filter, Postings, Zone, ZoneBounds};
-use crate::score::{Bounds, Order, Program};
+use crate::postings::{Columns, Filter, Postings, Zone, ZoneBounds};
+use crate::score::{Bounds, Boxes, LANES, Order, Program};
 
 /// What is searched for.
 pub(super) struct Question<O> {
@@ -45,6 +45,15 @@ impl<O: Order> Question<O> {
         condition
             .is_none_or(|condition| condition.may_hold(nearest, zone))
             .then(|| self.order.bound(nearest, zone))
+    }
+
+    /// [`Question::bound`] of each of some boxes, and a bit for each that has one.
+    fn bounds(&self, nearest: f64, boxes: &Boxes<'_>, bounds: &mut [u64]) -> u64 {
+        self.order.bounds(nearest, boxes, bounds);
+        let condition = self.condition.as_ref();
+        condition.map_or(u64::MAX, |condition| {
+            condition.may_hold_among(nearest, boxes)
+        })
     }
 }
 
@@ -111,5 +120,17 @@ impl<'a, 'r, O: Order> View<'a, 'r, O> {
         bounds.null_distance |= self.fixed == Some(Fixed::Null);
         bounds.nan_distance |= self.fixed == Some(Fixed::NaN);
         self.question.bound(nearest, &bounds)
+    }
+
+    /// [`Question::bound`] of each of some boxes, and a bit for each that has one.
+    pub(super) fn bounds(&self, columns: &Columns, bounds: &mut [u64; LANES]) -> u64 {
+        let mut boxes = columns.get();
+        match self.fixed {
+            Some(Fixed::Null) => boxes.null_distances = u64::MAX,
+            Some(Fixed::NaN) => boxes.nan_distances = u64::MAX,
+            None => {}
+        }
+        let bounds = &mut bounds[..boxes.count];
+        self.question.bounds(self.reach.nearest, &boxes, bounds)
     }
 }

@@ -13,8 +13,8 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
 use super::question::{Reach, View};
-use crate::postings::{BLOCK, Zone, ZoneBounds, bits};
-use crate::score::Order;
+use crate::postings::{BLOCK, Columns, Zone, ZoneBounds, bits};
+use crate::score::{LANES, Order};
 
 /// The cost of bounding the zones below one, in distances.
 const EXPANSION: u64 = 32;
@@ -90,6 +90,7 @@ pub(super) struct Unseen {
     /// No rank below this is asked for: zones that may hold one are as good as those that begin here.
     floor: u64,
     bounds: ZoneBounds,
+    columns: Columns,
     cost: u64,
     /// Zones bounded.
     bounded: u64,
@@ -104,6 +105,7 @@ impl Unseen {
             odd: 1,
             floor: 0,
             bounds: ZoneBounds::new(attributes),
+            columns: Columns::new(attributes),
             cost: 0,
             bounded: 0,
             passing: 0,
@@ -231,16 +233,16 @@ impl Unseen {
             .question
             .filter
             .may_match_among(&below, below.occupied());
-        for child in bits(occupied) {
-            self.bounded += 1;
-            below.bounds(child, view.question.scored, &mut self.bounds);
-            if let Some(bound) = view.bound_of(view.reach.nearest, &self.bounds) {
-                self.put(Entry::new(
-                    zone.child(child),
-                    bound.max(self.floor),
-                    view.reach,
-                    self.bounds.is_odd(),
-                ));
+        self.bounded += u64::from(occupied.count_ones());
+        self.columns
+            .hold_zones(&below, occupied, view.question.scored);
+        let mut bounds = [0; LANES];
+        let bounded = view.bounds(&self.columns, &mut bounds);
+        let odd = self.columns.odd();
+        for (place, child) in bits(occupied).enumerate() {
+            if bounded >> place & 1 != 0 {
+                let (bound, odd) = (bounds[place].max(self.floor), odd >> place & 1 != 0);
+                self.put(Entry::new(zone.child(child), bound, view.reach, odd));
             }
         }
         None

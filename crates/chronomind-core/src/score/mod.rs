@@ -220,6 +220,10 @@ impl Order for Nearest {
         encode_float(nearest)
     }
 
+    fn bounds(&self, nearest: f64, _boxes: &Boxes<'_>, bounds: &mut [u64]) {
+        bounds.fill(encode_float(nearest));
+    }
+
     fn score(&self, rank: u64) -> Option<f64> {
         unrank(rank)
     }

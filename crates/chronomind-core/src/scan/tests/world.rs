@@ -8,8 +8,8 @@ use crate::distance::Metric;
 use crate::postings::{Filter, Place, Postings};
 use crate::scan::{Care, Fixed, Found, Near, Scan};
 use crate::score::{
-    AttributeKind, Batch, Blend, BlendOrder, Bounds, CreatedAt, Nearest, Order, Program, Ranking,
-    Roles, Row, TimeUnit, decode_int, encode_float, rank, unrank,
+    AttributeKind, Batch, Blend, BlendOrder, Bounds, Boxes, CreatedAt, Nearest, Order, Program,
+    Ranking, Roles, Row, TimeUnit, decode_int, encode_float, rank, unrank,
 };
 
 pub(super) const HOUR: i64 = 3_600_000_000;
@@ -229,6 +229,10 @@ impl Order for AnyOrder {
 
     fn bound(&self, nearest: f64, zone: &Bounds<'_>) -> u64 {
         self.inner().bound(nearest, zone)
+    }
+
+    fn bounds(&self, nearest: f64, boxes: &Boxes<'_>, bounds: &mut [u64]) {
+        self.inner().bounds(nearest, boxes, bounds);
     }
 
     fn score(&self, rank: u64) -> Option<f64> {

@@ -90,6 +90,15 @@ impl Program {
         self.range(nearest, zone).may_be_true()
     }
 
+    /// [`may_hold`](Program::may_hold) for each of some boxes, a bit each.
+    pub fn may_hold_among(&self, nearest: f64, boxes: &Boxes<'_>) -> u64 {
+        self.ranges(nearest, boxes, |ranges| {
+            (0..boxes.count).fold(0, |mask, number| {
+                mask | u64::from(ranges.get(number).may_be_true()) << number
+            })
+        })
+    }
+
     /// Evaluates it for some rows and hands the values on.
     pub(super) fn evaluate<T>(&self, rows: &Batch<'_>, then: impl FnOnce(&Column) -> T) -> T {
         self.columns.with(|columns| {

@@ -398,7 +398,10 @@ proptest! {
         let ranking = Ranking { program, descending, nulls_first };
         let mut bounds = vec![0; zones.len()];
         ranking.bounds(nearest, &boxes, &mut bounds);
-        for (zone, bound) in zones.iter().zip(bounds) {
+        let may_hold = ranking.program.may_hold_among(nearest, &boxes);
+        for (i, (zone, bound)) in zones.iter().zip(bounds).enumerate() {
+            let alone = ranking.program.may_hold(nearest, &zone.bounds());
+            prop_assert_eq!(may_hold >> i & 1 != 0, alone);
             prop_assert_eq!(bound, ranking.bound(nearest, &zone.bounds()), "{} of {:?}", expr, zone);
         }
     }
