@@ -1,5 +1,5 @@
 //! What a compiled score costs beside the same score written in Rust: a block of 64 rows, a single
-//! row, and the bound of a zone.
+//! row, the bound of a zone, and the bounds of 64.
 // The macros at the end write a public function without documentation.
 #![allow(missing_docs)]
 
@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use chronomind_core::distance::Metric;
 use chronomind_core::score::{
-    AttributeKind, Batch, Bounds, LANES, Order, Program, Ranking, decode_float, decode_int,
+    AttributeKind, Batch, Bounds, Boxes, LANES, Order, Program, Ranking, decode_float, decode_int,
     encode_float, encode_int,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -145,6 +145,23 @@ fn shape(
     });
     group.bench_function("bound/by hand", |b| {
         b.iter(|| bound_by_hand(black_box(0.3), black_box(&zone)));
+    });
+
+    let repeated = |keys: &[u64; 3]| keys.map(|key| [key; LANES]).concat();
+    let (low, high) = (repeated(&low), repeated(&high));
+    let boxes = Boxes {
+        count: LANES,
+        low: &low,
+        high: &high,
+        stride: LANES,
+        nulls: &nulls,
+        null_distances: 0,
+        nan_distances: 0,
+    };
+    let mut bounds = [0; LANES];
+    group.throughput(Throughput::Elements(LANES as u64));
+    group.bench_function("64 bounds/compiled", |b| {
+        b.iter(|| ranking.bounds(black_box(0.3), black_box(&boxes), black_box(&mut bounds)));
     });
 }
 

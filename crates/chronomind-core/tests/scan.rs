@@ -11,7 +11,7 @@ use chronomind_core::index::{Index, IndexConfig};
 use chronomind_core::postings::{Condition, Filter, Place, Test};
 use chronomind_core::scan::{Found, Scan};
 use chronomind_core::score::{
-    Blend, BlendOrder, CreatedAt, Nearest, Order, Roles, Row, TimeUnit, encode_float, encode_int,
+    AttributeKind, Blend, Expr, Nearest, Order, Program, Ranking, Row, encode_float, encode_int,
     rank,
 };
 use common::{Data, Random, bytes};
@@ -110,7 +110,7 @@ impl Memories<'_> {
     }
 
     /// Scores of the rows that pass, best first, by a linear scan.
-    fn linear<O: Order>(&self, distances: &[Option<f64>], order: O, filter: &Filter) -> Vec<u64> {
+    fn linear(&self, distances: &[Option<f64>], order: &impl Order, filter: &Filter) -> Vec<u64> {
         let rows = self.rows.iter().zip(distances);
         let scores = rows.map(|(keys, distance)| (Row { keys, nulls: 0 }, distance));
         let passing = scores.filter(|(row, _)| filter.matches_row(row));
@@ -122,14 +122,14 @@ impl Memories<'_> {
     }
 
     /// How many of the true first ten the search finds, and how many there are.
-    fn hits<O: Order + Copy>(
+    fn hits<O: Order>(
         &self,
         query: usize,
         distances: &[Option<f64>],
         order: O,
         filter: &Filter,
     ) -> (usize, usize) {
-        let truth = self.linear(distances, order, filter);
+        let truth = self.linear(distances, &order, filter);
         let found = self.search(query, order, filter, 10);
         assert_eq!(
             found.len(),
@@ -143,22 +143,24 @@ impl Memories<'_> {
     }
 }
 
-fn blend(recency_weight: f64, importance_weight: f64) -> BlendOrder {
-    BlendOrder {
-        blend: Blend {
-            recency_weight,
-            importance_weight,
-            base_rate: 0.001,
-            as_of: 0,
-        },
-        roles: Roles {
-            created_at: Some(CreatedAt {
-                attribute: 0,
-                unit: TimeUnit::Microseconds,
-            }),
-            importance: Some(1),
-            decay_rate: None,
-        },
+/// The standard blend.
+fn blend(recency_weight: f64, importance_weight: f64) -> Ranking {
+    let blend = Blend {
+        recency_weight,
+        importance_weight,
+        base_rate: 0.001,
+        as_of: 0,
+    };
+    let column = |name| Some(Expr::attribute(name));
+    let expr = blend.expr(column("created_at"), column("importance"), None);
+    let resolve = |name: &str| match name {
+        "created_at" => Some((0, AttributeKind::Timestamp)),
+        _ => Some((1, AttributeKind::Float)),
+    };
+    Ranking {
+        program: Program::compile(&expr, Metric::Cosine, resolve, &[]).unwrap(),
+        descending: false,
+        nulls_first: false,
     }
 }
 
@@ -184,10 +186,10 @@ fn finds_the_best_rows_of_every_order_under_every_filter() {
     ];
     let orders = [
         (None, 0.9),
-        (Some(blend(0.1, 0.0)), 0.95),
-        (Some(blend(0.3, 0.0)), 0.99),
-        (Some(blend(0.3, 0.2)), 0.99),
-        (Some(blend(0.9, 0.0)), 0.99),
+        (Some((0.1, 0.0)), 0.95),
+        (Some((0.3, 0.0)), 0.99),
+        (Some((0.3, 0.2)), 0.99),
+        (Some((0.9, 0.0)), 0.99),
     ];
     let mut sums = [[(0, 0); 5]; 5];
     for query in 0..20 {
@@ -195,7 +197,10 @@ fn finds_the_best_rows_of_every_order_under_every_filter() {
         for ((_, filter), sums) in filters.iter().zip(&mut sums) {
             for ((order, _), (hits, total)) in orders.iter().zip(sums) {
                 let (more, of) = match order {
-                    Some(order) => memories.hits(query, &distances, *order, filter),
+                    Some((recency, importance)) => {
+                        let order = blend(*recency, *importance);
+                        memories.hits(query, &distances, order, filter)
+                    }
                     None => memories.hits(query, &distances, Nearest, filter),
                 };
                 *hits += more;
@@ -205,8 +210,8 @@ fn finds_the_best_rows_of_every_order_under_every_filter() {
     }
     for ((name, _), sums) in filters.iter().zip(sums) {
         for ((order, least), (hits, total)) in orders.iter().zip(sums) {
-            let (overlap, weights) = (hits as f64 / total as f64, order.map(|order| order.blend));
-            assert!(overlap >= *least, "{name}, {weights:?}: {overlap}");
+            let overlap = hits as f64 / total as f64;
+            assert!(overlap >= *least, "{name}, {order:?}: {overlap}");
         }
     }
 }
@@ -222,7 +227,7 @@ fn a_search_that_goes_on_gives_every_row_once() {
             let distances = memories.distances(query);
             assert_eq!(
                 found.len(),
-                memories.linear(&distances, Nearest, &filter).len()
+                memories.linear(&distances, &Nearest, &filter).len()
             );
             let distinct: HashSet<u32> = found.iter().map(|row| row.posting).collect();
             assert_eq!(distinct.len(), found.len());

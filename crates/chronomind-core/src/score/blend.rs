@@ -7,15 +7,13 @@
 //! with the age in hours, never negative. The SQL function and the search both come here, so that
 //! what the index orders by is what the function returns, to the last bit.
 
-use serde::{Deserialize, Serialize};
-
 use super::{BlendExpr, Expr};
 
 /// Microseconds in an hour.
 const HOUR: f64 = 3.6e9;
 
 /// Weights and clock of the blend.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Blend {
     /// Weight of recency, `w`: 0 to 1.
     pub recency_weight: f64,
@@ -95,9 +93,7 @@ impl Blend {
         }))
     }
 
-    /// Every operation in here is monotone, rounding included, which is what lets the bound take
-    /// the sum at a corner of the box.
-    pub(super) fn sum(&self, distance: f64, recency: f64, importance: f64) -> f64 {
+    fn sum(&self, distance: f64, recency: f64, importance: f64) -> f64 {
         // Weights that add to 1 can round to just above it.
         let similarity_weight = (1.0 - self.recency_weight - self.importance_weight).max(0.0);
         weighted(similarity_weight, distance / 2.0)
@@ -106,7 +102,7 @@ impl Blend {
     }
 
     /// Hours from `created_at` to the clock, at least 0.
-    pub(super) fn age(&self, created_at: i64) -> f64 {
+    fn age(&self, created_at: i64) -> f64 {
         if created_at >= self.as_of {
             0.0
         } else {
@@ -130,12 +126,12 @@ fn weighted(weight: f64, term: f64) -> f64 {
 }
 
 /// True for a rate that stands for the base rate. NaN does not: in Postgres it is above zero.
-pub(super) fn is_default(rate: f64) -> bool {
+fn is_default(rate: f64) -> bool {
     rate <= 0.0
 }
 
 /// Nothing has faded at age 0, and nothing fades at rate 0, be the other infinite.
-pub(super) fn recency(rate: f64, age: f64) -> f64 {
+fn recency(rate: f64, age: f64) -> f64 {
     if rate == 0.0 || age == 0.0 {
         1.0
     } else {

@@ -10,14 +10,12 @@
 //! the direction, and where NULL and NaN belong, are known in one place only.
 
 mod blend;
-mod blend_order;
 mod expr;
 mod key;
 mod program;
 mod ranking;
 
 pub use blend::{Blend, Terms};
-pub use blend_order::{BlendOrder, CreatedAt, Roles, TimeUnit};
 pub use expr::{Binary, BlendExpr, Expr, ParseError, Unary, Variadic};
 pub use key::{AttributeKind, decode_float, decode_int, encode_float, encode_int};
 pub use program::{CompileError, Interval, Program};

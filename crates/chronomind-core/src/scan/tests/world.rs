@@ -8,8 +8,8 @@ use crate::distance::Metric;
 use crate::postings::{Filter, Place, Postings};
 use crate::scan::{Care, Fixed, Found, Near, Scan};
 use crate::score::{
-    AttributeKind, Batch, Blend, BlendOrder, Bounds, Boxes, CreatedAt, Nearest, Order, Program,
-    Ranking, Roles, Row, TimeUnit, decode_int, encode_float, rank, unrank,
+    AttributeKind, Batch, Bounds, Boxes, Nearest, Order, Program, Ranking, Row, decode_int,
+    encode_float, rank, unrank,
 };
 
 pub(super) const HOUR: i64 = 3_600_000_000;
@@ -193,7 +193,7 @@ impl Order for Labelled {
 #[derive(Debug, Clone)]
 pub(super) enum AnyOrder {
     Nearest,
-    Blend(BlendOrder),
+    Blend(Ranking),
     Labelled,
     Ranked(Ranking),
 }
@@ -257,22 +257,14 @@ pub(super) fn program(text: &str) -> Program {
     Program::compile(&text.parse().unwrap(), metric, resolve, &[]).unwrap()
 }
 
-pub(super) fn blend(recency_weight: f64, importance_weight: f64) -> BlendOrder {
-    BlendOrder {
-        blend: Blend {
-            recency_weight,
-            importance_weight,
-            base_rate: 0.01,
-            as_of: 0,
-        },
-        roles: Roles {
-            created_at: Some(CreatedAt {
-                attribute: 0,
-                unit: TimeUnit::Microseconds,
-            }),
-            importance: Some(1),
-            decay_rate: Some(2),
-        },
+pub(super) fn blend(recency_weight: f64, importance_weight: f64) -> Ranking {
+    let weights = format!("{recency_weight}, {importance_weight}");
+    Ranking {
+        program: program(&format!(
+            "chrono_score(distance, t, importance, rate, {weights}, 0, 0.01)"
+        )),
+        descending: false,
+        nulls_first: false,
     }
 }
 
