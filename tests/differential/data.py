@@ -164,7 +164,6 @@ def create(connection, table, seed):
     connection.execute(f"CREATE VIEW {name}_view AS SELECT * FROM {name}")
     if table.exact:
         _partition(connection, name, opclass)
-        _reach_all(connection, table)
 
 
 def _copy(connection, name, rows):
@@ -183,30 +182,3 @@ def _partition(connection, name, opclass):
     connection.execute(f"INSERT INTO {name}_parted SELECT * FROM {name}")
     connection.execute(f"CREATE INDEX ON {name}_parted USING chrono (v {opclass}, {INDEXED})")
     connection.execute(f"ANALYZE {name}_parted")
-
-
-def _reach_all(connection, table):
-    """Builds the indexes anew until links lead to every vector, so that answers have to be exact.
-
-    Now and then a graph has a node that no link leads to: a scan gives it out last.
-    """
-    for relation in (table.name, f"{table.name}_parted"):
-        for _ in range(20):
-            if _reaches_all(connection, table, relation):
-                break
-            connection.execute(f"REINDEX TABLE {relation}")
-        else:
-            raise RuntimeError(f"{relation}: no graph of 20 reaches every vector")
-
-
-def _reaches_all(connection, table, relation):
-    query = as_text(table.queries[0])
-    with connection.transaction():
-        connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
-        found = connection.execute(
-            f"SELECT v {table.operator} '{query}' FROM {relation} WHERE v IS NOT NULL "
-            f"ORDER BY v {table.operator} '{query}'"
-        ).fetchall()
-    distances = np.array([distance for (distance,) in found])
-    distances = distances[~np.isnan(distances)]
-    return bool(np.all(np.diff(distances) >= -2 * table.slack))

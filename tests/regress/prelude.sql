@@ -39,7 +39,7 @@ RETURN coalesce(cardinality(a), 0) = coalesce(cardinality(b), 0)
 -- With `wanted`, only so many rows are asked for: then equals may stand for each other.
 --
 -- The order is compared for the first twenty and for what comes after all numbers. Two rows may come
--- late: now and then a graph has a node that no link leads to.
+-- late: a walk of the graph can meet a node after some that are farther.
 CREATE FUNCTION check_query(query text, wanted int DEFAULT NULL)
 RETURNS TABLE (plan text, rows int, same boolean) LANGUAGE plpgsql AS $$
 DECLARE
