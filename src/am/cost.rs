@@ -6,6 +6,7 @@
 //! search look into some zones of rows as well, and one that prefers large distances, or a filter
 //! that few rows pass, into all of them. What the rows themselves cost to fetch, the planner adds.
 
+use chronomind_core::postings::BLOCK;
 use chronomind_core::score::Expr;
 
 use super::direction::{Direction, Trust, direction};
@@ -77,7 +78,7 @@ impl Plan {
         let each = self.entry_cost + (1 + self.conditions) as f64 * self.operator_cost;
         let setup = SETUP * self.operator_cost;
         // Zones that no row can pass are left out; of the others every row is looked at.
-        let pass = rows * self.selectivity * each + rows / ZONE * self.operator_cost;
+        let pass = rows * self.selectivity * each + rows / BLOCK as f64 * self.operator_cost;
         let walk = self.measured(rows) * each;
         if self.sought == Sought::Anywhere || pass <= walk {
             // All rows are ranked before the first is given out.
@@ -114,9 +115,6 @@ impl Plan {
 
 /// Operators that beginning a scan costs as much as: it reads its query and finds the index.
 const SETUP: f64 = 500.0;
-
-/// Rows in a zone.
-const ZONE: f64 = 64.0;
 
 /// The part of a node's neighbours that are new to a search, on average.
 const UNSEEN: f64 = 0.25;

@@ -28,50 +28,57 @@ fn four<M: Measure, S: Stored>(query: &[f32], vectors: [&[u8]; 4]) -> [f32; 4] {
     unsafe { simd::four::<Neon, M, S>(query, vectors) }
 }
 
-// SAFETY of every block below: NEON is part of the architecture, and what is loaded is readable, as
-// the callers promise by the trait's contract.
-#[allow(clippy::undocumented_unsafe_blocks)]
 impl Lanes for Neon {
     const LANES: usize = 4;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
+        // SAFETY: NEON is part of the architecture.
         unsafe { Self(vdupq_n_f32(0.0)) }
     }
 
     #[inline(always)]
     unsafe fn load_f32(from: *const u8) -> Self {
+        // SAFETY: NEON is part of the architecture, and what is loaded is readable by the
+        // contract of `Lanes`.
         unsafe { Self(vreinterpretq_f32_u8(vld1q_u8(from))) }
     }
 
     #[inline(always)]
     unsafe fn load_f16(from: *const u8) -> Self {
+        // SAFETY: NEON is part of the architecture, and what is loaded is readable by the
+        // contract of `Lanes`.
         unsafe { Self(vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(from)))) }
     }
 
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: NEON is part of the architecture.
         unsafe { Self(vaddq_f32(self.0, other.0)) }
     }
 
     #[inline(always)]
     unsafe fn sub(self, other: Self) -> Self {
+        // SAFETY: NEON is part of the architecture.
         unsafe { Self(vsubq_f32(self.0, other.0)) }
     }
 
     #[inline(always)]
     unsafe fn abs(self) -> Self {
+        // SAFETY: NEON is part of the architecture.
         unsafe { Self(vabsq_f32(self.0)) }
     }
 
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
+        // SAFETY: NEON is part of the architecture.
         unsafe { Self(vfmaq_f32(term.0, self.0, factor.0)) }
     }
 
     #[inline(always)]
     unsafe fn keep_last(self, count: usize) -> Self {
         const MASKS: [u32; 8] = [0, 0, 0, 0, u32::MAX, u32::MAX, u32::MAX, u32::MAX];
+        // SAFETY: NEON is part of the architecture; `count` is at most the lanes.
         unsafe {
             let mask = vld1q_u32(MASKS[count..].as_ptr());
             let bits = vandq_u32(vreinterpretq_u32_f32(self.0), mask);
@@ -81,6 +88,7 @@ impl Lanes for Neon {
 
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
+        // SAFETY: NEON is part of the architecture.
         unsafe { vaddvq_f32(self.0) }
     }
 }

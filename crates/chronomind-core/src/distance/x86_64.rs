@@ -39,55 +39,63 @@ fn four_avx512<M: Measure, S: Stored>(query: &[f32], vectors: [&[u8]; 4]) -> [f3
     unsafe { simd::four::<Avx512, M, S>(query, vectors) }
 }
 
-// SAFETY of every block below: the machine has the instructions and what is loaded is readable, as
-// the callers promise by the trait's contract.
-#[allow(clippy::undocumented_unsafe_blocks)]
 impl Lanes for Avx512 {
     const LANES: usize = 16;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
+        // SAFETY: the machine has the instructions, by the contract of `Lanes`.
         unsafe { Self(_mm512_setzero_ps()) }
     }
 
     #[inline(always)]
     unsafe fn load_f32(from: *const u8) -> Self {
+        // SAFETY: the machine has the instructions, and what is loaded is readable, by the
+        // contract of `Lanes`.
         unsafe { Self(_mm512_loadu_ps(from.cast())) }
     }
 
     #[inline(always)]
     unsafe fn load_f16(from: *const u8) -> Self {
+        // SAFETY: the machine has the instructions, and what is loaded is readable, by the
+        // contract of `Lanes`.
         unsafe { Self(_mm512_cvtph_ps(_mm256_loadu_si256(from.cast()))) }
     }
 
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: the machine has the instructions, by the contract of `Lanes`.
         unsafe { Self(_mm512_add_ps(self.0, other.0)) }
     }
 
     #[inline(always)]
     unsafe fn sub(self, other: Self) -> Self {
+        // SAFETY: the machine has the instructions, by the contract of `Lanes`.
         unsafe { Self(_mm512_sub_ps(self.0, other.0)) }
     }
 
     #[inline(always)]
     unsafe fn abs(self) -> Self {
+        // SAFETY: the machine has the instructions, by the contract of `Lanes`.
         unsafe { Self(_mm512_abs_ps(self.0)) }
     }
 
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
+        // SAFETY: the machine has the instructions, by the contract of `Lanes`.
         unsafe { Self(_mm512_fmadd_ps(self.0, factor.0, term.0)) }
     }
 
     #[inline(always)]
     unsafe fn keep_last(self, count: usize) -> Self {
         let mask = !(u16::MAX >> count);
+        // SAFETY: the machine has the instructions, by the contract of `Lanes`.
         unsafe { Self(_mm512_maskz_mov_ps(mask, self.0)) }
     }
 
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
+        // SAFETY: the machine has the instructions, by the contract of `Lanes`.
         unsafe { _mm512_reduce_add_ps(self.0) }
     }
 }
@@ -125,49 +133,58 @@ fn four_avx2<M: Measure, S: Stored>(query: &[f32], vectors: [&[u8]; 4]) -> [f32;
     unsafe { simd::four::<Avx2, M, S>(query, vectors) }
 }
 
-// SAFETY of every block below: as for `Avx512`.
-#[allow(clippy::undocumented_unsafe_blocks)]
 impl Lanes for Avx2 {
     const LANES: usize = 8;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
+        // SAFETY: the machine has the instructions, by the contract of `Lanes`.
         unsafe { Self(_mm256_setzero_ps()) }
     }
 
     #[inline(always)]
     unsafe fn load_f32(from: *const u8) -> Self {
+        // SAFETY: the machine has the instructions, and what is loaded is readable, by the
+        // contract of `Lanes`.
         unsafe { Self(_mm256_loadu_ps(from.cast())) }
     }
 
     #[inline(always)]
     unsafe fn load_f16(from: *const u8) -> Self {
+        // SAFETY: the machine has the instructions, and what is loaded is readable, by the
+        // contract of `Lanes`.
         unsafe { Self(_mm256_cvtph_ps(_mm_loadu_si128(from.cast()))) }
     }
 
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: the machine has the instructions, by the contract of `Lanes`.
         unsafe { Self(_mm256_add_ps(self.0, other.0)) }
     }
 
     #[inline(always)]
     unsafe fn sub(self, other: Self) -> Self {
+        // SAFETY: the machine has the instructions, by the contract of `Lanes`.
         unsafe { Self(_mm256_sub_ps(self.0, other.0)) }
     }
 
     #[inline(always)]
     unsafe fn abs(self) -> Self {
+        // SAFETY: the machine has the instructions, by the contract of `Lanes`.
         unsafe { Self(_mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0)) }
     }
 
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
+        // SAFETY: the machine has the instructions, by the contract of `Lanes`.
         unsafe { Self(_mm256_fmadd_ps(self.0, factor.0, term.0)) }
     }
 
     #[inline(always)]
     unsafe fn keep_last(self, count: usize) -> Self {
         const MASKS: [i32; 16] = [0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1];
+        // SAFETY: the machine has the instructions, by the contract of `Lanes`; `count` is at
+        // most the lanes.
         unsafe {
             let mask = _mm256_loadu_ps(MASKS[count..].as_ptr().cast());
             Self(_mm256_and_ps(self.0, mask))
@@ -176,6 +193,7 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
+        // SAFETY: the machine has the instructions, by the contract of `Lanes`.
         unsafe {
             let quad = _mm_add_ps(
                 _mm256_castps256_ps128(self.0),
