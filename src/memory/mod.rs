@@ -5,3 +5,4 @@ mod explain;
 pub mod roles;
 pub mod score;
 pub mod search;
+mod validity;

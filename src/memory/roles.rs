@@ -2,7 +2,9 @@
 //!
 //! Unless the caller names them: the first `timestamptz` is the creation time, the first `real` or
 //! `double precision` the importance, the second the decay rate, the first `text`, `varchar` or
-//! `uuid` the context.
+//! `uuid` the context. The moment at which the importance was stated and the time in which a row is
+//! valid have columns of the same types; they are found by their names, and validity also outside of
+//! the index.
 
 use chronomind_core::score::{Blend, Expr};
 use pgrx::PgSqlErrorCode;
@@ -11,6 +13,11 @@ use crate::am::columns::Columns;
 use crate::error::{Error, Result};
 use crate::pg::attribute::AttributeType;
 use crate::pg::table::Column;
+
+const TIMES: [AttributeType; 1] = [AttributeType::Timestamptz];
+
+/// What the column is called of the moment at which the importance was stated.
+const IMPORTANCE_AT: &str = "importance_at";
 
 /// Names that the caller gives, by part.
 #[derive(Debug, Default)]
@@ -23,6 +30,12 @@ pub struct Names {
     pub decay_rate: Option<String>,
     /// The context's column.
     pub context: Option<String>,
+    /// The column of the moment at which the importance was stated.
+    pub importance_at: Option<String>,
+    /// The column of the first moment at which the row is valid.
+    pub valid_from: Option<String>,
+    /// The column of the first moment at which it is not valid any more.
+    pub valid_to: Option<String>,
 }
 
 /// A column of the index in its part.
@@ -47,6 +60,8 @@ pub struct Parts {
     pub decay_rate: Option<Part>,
     /// The context.
     pub context: Option<Part>,
+    /// When the importance was stated.
+    pub importance_at: Option<Part>,
 }
 
 impl Parts {
@@ -90,16 +105,20 @@ impl Parts {
                 .hint("Name a column that follows the vector in the chrono index.")),
             }
         };
+        // By its name where the caller gives none.
+        let importance_at = match &names.importance_at {
+            None => candidates
+                .iter()
+                .find(|(part, name)| *name == IMPORTANCE_AT && TIMES.contains(&part.kind))
+                .map(|(part, _)| *part),
+            given => cast(given, 0, &TIMES, "time of the importance")?,
+        };
         const FLOATS: [AttributeType; 2] = [AttributeType::Float4, AttributeType::Float8];
         let importance = cast(&names.importance, 0, &FLOATS, "importance")?;
         Ok(Parts {
-            created_at: cast(
-                &names.created_at,
-                0,
-                &[AttributeType::Timestamptz],
-                "creation time",
-            )?,
+            created_at: cast(&names.created_at, 0, &TIMES, "creation time")?,
             importance,
+            importance_at,
             decay_rate: cast(&names.decay_rate, 1, &FLOATS, "decay rate")?
                 .filter(|part| names.decay_rate.is_some() || Some(*part) != importance),
             context: cast(
@@ -116,11 +135,14 @@ impl Parts {
         let attribute = |part: Option<Part>| {
             part.map(|part| Expr::attribute(columns.names[part.attribute].as_str()))
         };
-        blend.expr(
-            attribute(self.created_at),
-            attribute(self.importance),
-            attribute(self.decay_rate),
-        )
+        let mut importance = attribute(self.importance);
+        let rate = attribute(self.decay_rate);
+        if let Some(stated_at) = attribute(self.importance_at) {
+            importance = importance.map(|importance| {
+                blend.faded_expr(importance, stated_at, rate.clone().unwrap_or(Expr::Null))
+            });
+        }
+        blend.expr(attribute(self.created_at), importance, rate)
     }
 }
 
@@ -165,12 +187,14 @@ mod tests {
             ("importance", AttributeType::Float4),
             ("created_at", AttributeType::Timestamptz),
             ("rate", AttributeType::Float8),
+            ("importance_at", AttributeType::Timestamptz),
         ]);
         let parts = Parts::new(&columns, &named, &Names::default()).unwrap();
         assert_eq!(parts.context.map(|part| part.number), Some(2));
         assert_eq!(parts.importance.map(|part| part.number), Some(3));
         assert_eq!(parts.created_at.map(|part| part.attribute), Some(2));
         assert_eq!(parts.decay_rate.map(|part| part.attribute), Some(3));
+        assert_eq!(parts.importance_at.map(|part| part.attribute), Some(4));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `chrono_score`: the standard blend as a SQL function.
+//! `chrono_score` and `chrono_importance`: the standard blend, and what fades in it, as SQL functions.
 
 use crate::error::{Error, OrRaise, Result};
 use crate::guc;
@@ -19,15 +19,40 @@ fn chrono_score(
     importance_weight: Option<f64>,
     as_of: Option<TimestampWithTimeZone>,
 ) -> Option<f64> {
-    if decay_rate.is_some_and(|rate| rate < 0.0) {
-        Error::invalid("decay_rate must not be negative")
-            .detail("Memories fade with time; none grows fresher.")
-            .hint("A rate of NULL or 0 stands for chronomind.base_decay_rate.")
-            .raise();
-    }
+    check_rate(decay_rate).or_raise();
     blend(recency_weight, importance_weight, as_of.map(i64::from))
         .or_raise()
         .score_of(distance, created_at.map(i64::from), importance, decay_rate)
+}
+
+/// What is left at a moment of an importance that was stated at another. It is 0 where it is too small
+/// for a `real`, so that any column can hold it.
+#[pg_extern(sql = false)]
+fn chrono_importance(
+    importance: Option<f64>,
+    importance_at: Option<TimestampWithTimeZone>,
+    decay_rate: Option<f64>,
+    as_of: Option<TimestampWithTimeZone>,
+) -> Option<f64> {
+    check_rate(decay_rate).or_raise();
+    let blend = Blend {
+        recency_weight: 0.0,
+        importance_weight: 1.0,
+        base_rate: guc::base_decay_rate(),
+        as_of: as_of.map_or_else(clock::transaction_start, i64::from),
+    };
+    let left = blend.faded(importance, importance_at.map(i64::from), decay_rate)?;
+    let is_negligible = left.abs() < f64::from(f32::MIN_POSITIVE);
+    Some(if is_negligible { 0.0 } else { left })
+}
+
+fn check_rate(rate: Option<f64>) -> Result<()> {
+    if rate.is_none_or(|rate| rate >= 0.0 || rate.is_nan()) {
+        return Ok(());
+    }
+    Err(Error::invalid("decay_rate must not be negative")
+        .detail("Memories fade with time; none grows fresher.")
+        .hint("A rate of NULL or 0 stands for chronomind.base_decay_rate."))
 }
 
 /// What `chrono_score` would take for one part of the blend: the weight of `recency` or

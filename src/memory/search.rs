@@ -9,6 +9,7 @@ use std::ops::Bound;
 
 use super::roles::{Names, Part, Parts};
 use super::score::blend;
+use super::validity::Validity;
 use crate::am::callbacks::{self, OrderedScan};
 use crate::am::columns::Columns;
 use crate::am::query::ScoreQuery;
@@ -64,6 +65,10 @@ impl Arguments {
                 importance: call.argument(11),
                 decay_rate: call.argument(12),
                 context: call.argument(13),
+                // Not before version 0.2.0.
+                importance_at: call.argument(14),
+                valid_from: call.argument(15),
+                valid_to: call.argument(16),
             },
         })
     }
@@ -89,11 +94,12 @@ pub fn search(call: Call) -> Result<()> {
     )?;
     check_parts(&blend, &parts)?;
     let context = Context::new(&arguments, &parts)?;
+    let validity = Validity::new(&table, &arguments.names, blend.as_of)?;
     let text = QueryText {
         score: parts.score(&columns, &blend),
         descending: false,
         nulls_first: false,
-        predicate: None,
+        predicate: validity.predicate(&index),
         wanted: Some(Expr::from(f64::from(arguments.k))),
     };
     let query = ScoreQuery {
@@ -109,23 +115,25 @@ pub fn search(call: Call) -> Result<()> {
         && let Some(found) = scan.next_row()
     {
         interrupt::check();
-        let seen = context.as_ref().is_none_or(|context| context.is_in(&scan))
+        let seen = validity.holds(&scan)
+            && context.as_ref().is_none_or(|context| context.is_in(&scan))
             && policies
                 .as_ref()
                 .is_none_or(|policies| policies.lets_see(scan.tid()));
         if !seen {
             continue;
         }
+        let rate = parts.decay_rate.and_then(|part| float(&scan, part));
+        let importance = parts.importance.and_then(|part| float(&scan, part));
+        let stated_at = parts.importance_at.and_then(|part| time(&scan, part));
         let terms = blend.terms(
             found.distance,
             match parts.created_at {
-                Some(part) => scan
-                    .column::<TimestampWithTimeZone>(part.number)
-                    .map(i64::from),
+                Some(part) => time(&scan, part),
                 None => Some(i64::MAX),
             },
-            parts.importance.and_then(|part| float(&scan, part)),
-            parts.decay_rate.and_then(|part| float(&scan, part)),
+            blend.faded(importance, stated_at, rate),
+            rate,
         );
         rows.add(
             scan.row(),
@@ -146,6 +154,11 @@ fn float(scan: &OrderedScan<'_>, part: Part) -> Option<f64> {
         AttributeType::Float4 => scan.column::<f32>(part.number).map(f64::from),
         _ => scan.column(part.number),
     }
+}
+
+fn time(scan: &OrderedScan<'_>, part: Part) -> Option<i64> {
+    scan.column::<TimestampWithTimeZone>(part.number)
+        .map(i64::from)
 }
 
 /// The index to search: the one that is named, or the oldest.

@@ -103,6 +103,19 @@ impl Table {
         unsafe { pg_sys::check_enable_rls((*self.relation).rd_id, Oid::INVALID, false) == enabled }
     }
 
+    /// A column and its type.
+    pub fn column(&self, name: &str) -> Option<(Column, Oid)> {
+        // SAFETY: the relation is open.
+        let attributes = unsafe { PgTupleDesc::from_pg_unchecked((*self.relation).rd_att) };
+        let mut live = attributes.iter().filter(|column| !column.attisdropped);
+        let found = live.find(|column| column.name() == name)?;
+        let column = Column {
+            name: name.to_owned(),
+            number: found.attnum,
+        };
+        Some((column, found.atttypid))
+    }
+
     /// Its complete chrono indexes that this transaction may use, oldest first.
     pub fn indexes(&self) -> Vec<TableIndex> {
         // SAFETY: the relations are open and locked; the lists are the caller's copies.

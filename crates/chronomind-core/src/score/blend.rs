@@ -6,8 +6,11 @@
 //!
 //! with the age in hours, never negative. The SQL function and the search both come here, so that
 //! what the index orders by is what the function returns, to the last bit.
+//!
+//! An importance may itself fade from the moment at which it was stated, at the row's rate: see
+//! [`Blend::faded`].
 
-use super::{BlendExpr, Expr};
+use super::{Binary, BlendExpr, Expr, Unary, Variadic};
 
 /// Microseconds in an hour.
 const HOUR: f64 = 3.6e9;
@@ -47,13 +50,7 @@ impl Blend {
         importance: Option<f64>,
         rate: Option<f64>,
     ) -> Terms {
-        let recency = created_at.map(|created_at| {
-            let rate = match rate {
-                Some(rate) if !is_default(rate) => rate,
-                _ => self.base_rate,
-            };
-            recency(rate, self.age(created_at))
-        });
+        let recency = created_at.map(|created_at| recency(self.rate(rate), self.age(created_at)));
         Terms {
             distance,
             recency,
@@ -71,6 +68,39 @@ impl Blend {
     ) -> Option<f64> {
         let terms = self.terms(distance, created_at, importance, rate);
         Some(self.sum(terms.distance?, terms.recency?, terms.importance))
+    }
+
+    /// What is left of an importance that was stated at that time: `importance * exp(-rate * age)`,
+    /// its rate that of [`terms`](Blend::terms). An importance stated at no time does not fade.
+    pub fn faded(
+        &self,
+        importance: Option<f64>,
+        stated_at: Option<i64>,
+        rate: Option<f64>,
+    ) -> Option<f64> {
+        let left = stated_at.map_or(1.0, |at| recency(self.rate(rate), self.age(at)));
+        Some(importance? * left)
+    }
+
+    /// The same as an expression; [`Expr::Null`] for a rate that rows do not have.
+    pub fn faded_expr(&self, importance: Expr, stated_at: Expr, rate: Expr) -> Expr {
+        let zero = || Expr::from(0.0);
+        let as_of = || Expr::from(microseconds(self.as_of));
+        let exceeds = |x: Expr, y: Expr| Expr::binary(Binary::Greater, x, y);
+        // What the conditions around them say already, said again for the bounds of zones.
+        let at_least_zero = |x: Expr| Expr::variadic(Variadic::Greatest, [x, zero()]);
+        let rate = Expr::case(
+            [(exceeds(rate.clone(), zero()), at_least_zero(rate))],
+            self.base_rate.into(),
+        );
+        let age = at_least_zero((as_of() - stated_at.clone()) / HOUR);
+        let fades = Expr::binary(
+            Binary::And,
+            exceeds(as_of(), stated_at),
+            exceeds(rate.clone(), zero()),
+        );
+        let left = Expr::unary(Unary::Exp, -rate * age);
+        importance * Expr::case([(fades, left)], 1.0.into())
     }
 
     /// The blend as an expression. Without a creation time no row ages, without an importance every
@@ -101,7 +131,12 @@ impl Blend {
             + weighted(self.importance_weight, 1.0 - importance)
     }
 
-    /// Hours from `created_at` to the clock, at least 0.
+    fn rate(&self, rate: Option<f64>) -> f64 {
+        rate.filter(|&rate| !is_default(rate))
+            .unwrap_or(self.base_rate)
+    }
+
+    /// Hours from a time to the clock, at least 0.
     fn age(&self, created_at: i64) -> f64 {
         if created_at >= self.as_of {
             0.0
@@ -111,8 +146,8 @@ impl Blend {
     }
 }
 
-/// A timestamp as a number, which the infinities are too.
-fn microseconds(timestamp: i64) -> f64 {
+/// A timestamp in microseconds since 2000-01-01 as a number, which the infinities are too.
+pub fn microseconds(timestamp: i64) -> f64 {
     match timestamp {
         i64::MIN => f64::NEG_INFINITY,
         i64::MAX => f64::INFINITY,
@@ -158,6 +193,26 @@ mod tests {
             .unwrap();
         let expected = 0.5 * 0.4 / 2.0 + 0.3 * (1.0 - (-0.5_f64).exp()) + 0.2 * 0.75;
         assert!((score - expected).abs() < 1e-15);
+    }
+
+    #[test]
+    fn importance_fades_from_its_statement() {
+        let left = BLEND
+            .faded(Some(0.8), Some(-10 * HOURS), Some(0.05))
+            .unwrap();
+        assert!((left - 0.8 * (-0.5_f64).exp()).abs() < 1e-15);
+        // In two steps as in one.
+        let earlier = Blend {
+            as_of: -4 * HOURS,
+            ..BLEND
+        };
+        let between = earlier.faded(Some(0.8), Some(-10 * HOURS), Some(0.05));
+        let again = BLEND.faded(between, Some(-4 * HOURS), Some(0.05)).unwrap();
+        assert!((again - left).abs() < 1e-15);
+        assert_eq!(BLEND.faded(Some(0.8), Some(HOURS), None), Some(0.8));
+        assert_eq!(BLEND.faded(Some(0.8), None, None), Some(0.8));
+        assert_eq!(BLEND.faded(None, Some(-HOURS), None), None);
+        assert_eq!(BLEND.faded(Some(0.8), Some(i64::MIN), None), Some(0.0));
     }
 
     #[test]

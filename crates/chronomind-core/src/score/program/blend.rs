@@ -223,6 +223,38 @@ mod tests {
             prop_assert_eq!(ranking(&blend, has).rank(distance, &row), rank(expected));
         }
 
+        #[test]
+        fn fading_is_the_same_in_the_index(
+            blend in blend(),
+            has_rate: bool,
+            importance in prop::option::weighted(0.9, float()),
+            stated_at in prop::option::weighted(0.8, time()),
+            rate in prop::option::weighted(0.8, float()),
+        ) {
+            let rate_expr = if has_rate { Expr::attribute("decay_rate") } else { Expr::Null };
+            let expr = blend.faded_expr(
+                Expr::attribute("importance"),
+                Expr::attribute("created_at"),
+                rate_expr,
+            );
+            let order = Ranking {
+                program: Program::compile(&expr, Metric::Cosine, resolve, &[]).unwrap(),
+                descending: false,
+                nulls_first: false,
+            };
+            let keys = [
+                stated_at.map(encode_int),
+                importance.map(encode_float),
+                rate.map(encode_float),
+            ];
+            let row = Row {
+                keys: &keys.map(Option::unwrap_or_default),
+                nulls: (0..3).fold(0, |mask, i| mask | u32::from(keys[i].is_none()) << i),
+            };
+            let expected = blend.faded(importance, stated_at, rate.filter(|_| has_rate));
+            prop_assert_eq!(order.rank(None, &row), rank(expected));
+        }
+
         /// The best row that a zone can have is at a corner, and the bound is its score.
         #[test]
         fn bounds_are_scores_of_rows(
