@@ -187,11 +187,7 @@ impl<'r> Graph<'r> {
     ) -> Option<u32> {
         /// Wide enough that a twin is missed about as rarely as any nearest neighbour.
         const WINDOW: usize = 16;
-        search.find(self, probe, WINDOW, &mut || false).ok()?;
-        search
-            .nearest()
-            .map(|(id, _)| id)
-            .find(|&id| self.node(id).vector() == vector)
+        search.find_where(self, probe, WINDOW, |id| self.node(id).vector() == vector)
     }
 
     /// Makes sure that node `id` has a record, whose head of postings can then be used before the
