@@ -25,13 +25,13 @@ DECLARE
 BEGIN
     IF rel IS NULL OR kind IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_table',
-            MESSAGE = CASE WHEN rel IS NULL THEN 'the table must not be NULL' ELSE format('relation %s does not exist', rel) END,
+            MESSAGE = CASE WHEN rel IS NULL THEN 'the table must not be NULL' ELSE format('there is no relation %s', rel::oid) END,
             HINT = 'Name the table of the memories.';
     ELSIF kind = 'p' THEN
-        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('"%s" is partitioned', rel),
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('table %s is partitioned', rel),
             DETAIL = 'Each partition has an index of its own.', HINT = 'Call the function for each partition.';
     ELSIF kind <> 'r' THEN
-        RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('"%s" is not a table', rel),
+        RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('%s is not a table', rel),
             HINT = 'Name the table of the memories.';
     END IF;
     FOR wanted IN
@@ -51,7 +51,8 @@ BEGIN
                 pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
             WHERE a.attrelid = rel AND a.attnum = k.attnum AND k.attnum > 0
         )
-        SELECT p.name, p.types, p.name = ANY (required) AS is_required, named ->> p.name AS given,
+        SELECT p.name, p.types, p.name = ANY (required) AS is_required,
+            (SELECT string_agg(coalesce(to_regtype(t)::text, t), ' or ') FROM unnest(p.types) t) AS type_names, named ->> p.name AS given,
             coalesce(named ->> p.name,
                 CASE WHEN p.name = 'embedding' THEN (SELECT attname FROM indexed WHERE ordinal = 1)
                     WHEN p.name IN ('created_at', 'importance', 'context') THEN
@@ -76,19 +77,26 @@ BEGIN
         ELSIF wanted.given IS NOT NULL OR wanted.is_required AND found.fits IS NOT NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
                 MESSAGE = format('column "%s" of table %s cannot be the %s', wanted.column_name, rel, wanted.name),
-                DETAIL = format('It is of type %s, and %s is of type %s.', found.type, wanted.name, array_to_string(wanted.types, ' or ')),
+                DETAIL = format('It is of type %s, and %s is of type %s.', found.type, wanted.name, wanted.type_names),
                 HINT = format('Name another column with %s_column.', wanted.name);
         ELSIF wanted.is_required THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
                 MESSAGE = format('table %s has no column for %s', rel, wanted.name),
                 HINT = format('Name it with %s_column, or add a column %s%s.', wanted.name, wanted.name,
-                    coalesce(' of type ' || wanted.types[1], ''));
+                    coalesce(' of type ' || wanted.type_names, ''));
         END IF;
     END LOOP;
     RETURN columns;
 END $$;
 
 COMMENT ON FUNCTION chrono_columns IS 'internal: which columns of a table play which parts';
+
+-- The type of a column, for casts: identifiers may come as texts, or as integers of another width.
+CREATE FUNCTION chrono_type(rel regclass, column_name text) RETURNS text
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
+    RETURN (SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = rel AND attname = column_name);
+
+COMMENT ON FUNCTION chrono_type IS 'internal: the type of a column';
 
 -- Making a table of memories -----------------------------------------------------------------------
 
@@ -105,7 +113,7 @@ CREATE FUNCTION chrono_create_links(rel regclass, id_column text DEFAULT NULL) R
 DECLARE
     id text := @extschema@.chrono_columns(rel, ARRAY['id'], named => jsonb_build_object('id', id_column)) ->> 'id';
     links text := @extschema@.chrono_links_name(rel);
-    id_type text := (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = rel AND attname = id);
+    id_type text := @extschema@.chrono_type(rel, id);
 BEGIN
     EXECUTE format('CREATE TABLE %1$s (
             source %2$s NOT NULL REFERENCES %3$s (%4$I) ON DELETE CASCADE,
@@ -197,9 +205,8 @@ COMMENT ON FUNCTION chrono_importance IS
 -- The effective importance of a row m of a table at the moment $1, as SQL of the type of its column.
 CREATE FUNCTION chrono_effective_sql(rel regclass, columns jsonb) RETURNS text
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
-    RETURN (SELECT format('@extschema@.chrono_importance(m.%I, m.%I, %s, $1)::%s', columns ->> 'importance', columns ->> 'importance_at',
-            coalesce('m.' || quote_ident(columns ->> 'decay_rate'), 'NULL'), format_type(a.atttypid, NULL))
-        FROM pg_attribute a WHERE a.attrelid = rel AND a.attname = columns ->> 'importance');
+    RETURN format('@extschema@.chrono_importance(m.%I, m.%I, %s, $1)::%s', columns ->> 'importance', columns ->> 'importance_at',
+        coalesce('m.' || quote_ident(columns ->> 'decay_rate'), 'NULL'), chrono_type(rel, columns ->> 'importance'));
 
 COMMENT ON FUNCTION chrono_effective_sql IS 'internal: the SQL of a row''s effective importance';
 
@@ -261,9 +268,12 @@ BEGIN
             rows := pg_catalog.array_append(rows, one);
             EXIT WHEN pg_catalog.cardinality(rows) OPERATOR(pg_catalog.=) batch;
         END LOOP;
-        EXECUTE statements.forget USING clock, forget_below, rows;
-        GET DIAGNOSTICS changed = ROW_COUNT;
-        forgotten := forgotten OPERATOR(pg_catalog.+) changed;
+        -- Who does not forget need not be allowed to.
+        IF forget_below IS NOT NULL THEN
+            EXECUTE statements.forget USING clock, forget_below, rows;
+            GET DIAGNOSTICS changed = ROW_COUNT;
+            forgotten := forgotten OPERATOR(pg_catalog.+) changed;
+        END IF;
         EXECUTE statements.fade USING clock, forget_below, rows;
         GET DIAGNOSTICS changed = ROW_COUNT;
         decayed := decayed OPERATOR(pg_catalog.+) changed;
@@ -293,10 +303,10 @@ BEGIN
     -- Rows are locked in one order, so that sessions that touch the same ones do not wait in a circle.
     RETURN format('UPDATE ONLY %1$s AS m SET %3$I = @extschema@.chrono_reinforced(%7$s, $3), %4$I = GREATEST(m.%4$I, $1),
             %5$I = GREATEST(m.%5$I, $1), %6$I = coalesce(m.%6$I, 0) OPERATOR(pg_catalog.+) 1
-        FROM (SELECT l.%2$I AS id FROM ONLY %1$s AS l WHERE l.%2$I OPERATOR(pg_catalog.=) ANY ($2) ORDER BY l.%2$I FOR NO KEY UPDATE) AS locked
+        FROM (SELECT l.%2$I AS id FROM ONLY %1$s AS l WHERE l.%2$I OPERATOR(pg_catalog.=) ANY ($2::%8$s[]) ORDER BY l.%2$I FOR NO KEY UPDATE) AS locked
         WHERE m.%2$I OPERATOR(pg_catalog.=) locked.id',
         rel, columns ->> 'id', columns ->> 'importance', columns ->> 'importance_at', columns ->> 'last_accessed_at',
-        columns ->> 'access_count', @extschema@.chrono_effective_sql(rel, columns));
+        columns ->> 'access_count', @extschema@.chrono_effective_sql(rel, columns), @extschema@.chrono_type(rel, columns ->> 'id'));
 END $$;
 
 COMMENT ON FUNCTION chrono_touch_sql IS 'internal: the statement of chrono_touch';
@@ -360,6 +370,7 @@ CREATE FUNCTION chrono_link_sql(rel regclass, source text, target text, relation
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     id text := @extschema@.chrono_columns(rel, '{id}', named => named) ->> 'id';
+    id_type text := @extschema@.chrono_type(rel, id);
     links regclass := @extschema@.chrono_links(rel);
 BEGIN
     IF source IS NULL OR target IS NULL OR relation IS NULL THEN
@@ -371,12 +382,12 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'max_links must be at least 1',
             DETAIL = format('It is %s.', coalesce(max_links::text, 'NULL')), HINT = 'It is the number of links that a memory may have.';
     END IF;
-    lock := format('SELECT true FROM ONLY %s AS m WHERE m.%I OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE', rel, id);
-    find := format('SELECT true FROM ONLY %s AS m WHERE m.%I OPERATOR(pg_catalog.=) $1', rel, id);
-    known := format('SELECT EXISTS (SELECT FROM %s AS l WHERE l.source OPERATOR(pg_catalog.=) $1
-        AND l.target OPERATOR(pg_catalog.=) $2 AND l.relation OPERATOR(pg_catalog.=) $3)', links);
-    number := format('SELECT pg_catalog.count(*) FROM %s AS l WHERE l.source OPERATOR(pg_catalog.=) $1', links);
-    make := format('INSERT INTO %s (source, target, relation) VALUES ($1, $2, $3)', links);
+    find := format('SELECT true FROM ONLY %s AS m WHERE m.%I OPERATOR(pg_catalog.=) $1::%s', rel, id, id_type);
+    lock := find || ' FOR NO KEY UPDATE';
+    known := format('SELECT EXISTS (SELECT FROM %1$s AS l WHERE l.source OPERATOR(pg_catalog.=) $1::%2$s
+        AND l.target OPERATOR(pg_catalog.=) $2::%2$s AND l.relation OPERATOR(pg_catalog.=) $3)', links, id_type);
+    number := format('SELECT pg_catalog.count(*) FROM %s AS l WHERE l.source OPERATOR(pg_catalog.=) $1::%s', links, id_type);
+    make := format('INSERT INTO %1$s (source, target, relation) VALUES ($1::%2$s, $2::%2$s, $3)', links, id_type);
 END $$;
 
 COMMENT ON FUNCTION chrono_link_sql IS 'internal: the statements of chrono_link';
@@ -429,10 +440,12 @@ CREATE FUNCTION chrono_unlink(
 ) RETURNS bigint
     LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+    links regclass := @extschema@.chrono_links(rel);
     removed bigint;
 BEGIN
-    EXECUTE pg_catalog.format('DELETE FROM %s AS l WHERE l.source OPERATOR(pg_catalog.=) $1 AND l.target OPERATOR(pg_catalog.=) $2
-        AND ($3 IS NULL OR l.relation OPERATOR(pg_catalog.=) $3)', @extschema@.chrono_links(rel)) USING source, target, relation;
+    EXECUTE pg_catalog.format('DELETE FROM %1$s AS l WHERE l.source OPERATOR(pg_catalog.=) $1::%2$s AND l.target OPERATOR(pg_catalog.=) $2::%2$s
+        AND ($3 IS NULL OR l.relation OPERATOR(pg_catalog.=) $3)', links, @extschema@.chrono_type(links, 'source'))
+        USING source, target, relation;
     GET DIAGNOSTICS removed = ROW_COUNT;
     RETURN removed;
 END $$;
@@ -446,7 +459,7 @@ CREATE FUNCTION chrono_related_sql(rel regclass, depth integer, named jsonb, OUT
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     columns jsonb := @extschema@.chrono_columns(rel, '{id}', '{superseded_by}', named);
-    id_type text := (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = rel AND attname = columns ->> 'id');
+    id_type text := @extschema@.chrono_type(rel, columns ->> 'id');
     -- A chain that leads nowhere or in a circle has no end.
     survivor text := format('WITH RECURSIVE chain (id, heir) AS (
             SELECT m.%2$I, %3$s FROM ONLY %1$s AS m WHERE m.%2$I OPERATOR(pg_catalog.=) %%s
@@ -481,7 +494,7 @@ DECLARE
 BEGIN
     EXECUTE statements.start INTO start USING source;
     IF start IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = pg_catalog.format('there is no memory %s in %s', source, rel);
+        RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = pg_catalog.format('there is no memory %s in %s', coalesce(source, 'NULL'), rel);
     END IF;
     ids := ARRAY[start];
     parents := ARRAY[NULL::integer];
