@@ -5,6 +5,7 @@
 //! and every row that the statement's snapshot sees must have one posting, with its vector and its
 //! attributes. It may run beside writers and vacuum: what it calls damaged is damaged.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -15,6 +16,7 @@ use chronomind_core::score::Row;
 
 use super::row::HeapRow;
 use crate::error::{Error, Result};
+use crate::pages::append::Standstill;
 use crate::pages::exact::{self, ExactReader};
 use crate::pages::walk::{Item, walk};
 use crate::pages::{self, Snapshot};
@@ -93,46 +95,79 @@ fn check_graph(index: Relation, memory: &Index<'static>) -> Result<()> {
 }
 
 /// Every vector and posting on the pages must be the same in memory, unless its inserter has only
-/// logged it and is about to publish it. A row that a snapshot sees is past that: it is looked up in
+/// logged it and is about to show it. A row that a snapshot sees is past that: it is looked up in
 /// memory afterwards.
+///
+/// What differs is looked at again while nobody appends, as it may just have been used again.
 fn compare_with_pages(index: Relation, pages: &Snapshot, memory: &Index<'static>) -> Result<()> {
-    let attributes = memory.postings().attributes();
-    let all = ((1_u64 << attributes) - 1) as u32;
-    let mut keys = vec![0; attributes];
+    let reader = OnceCell::new();
+    let reader = || match reader.get() {
+        Some(reader) => Ok(reader),
+        None => ExactReader::open(index, pages).map(|opened| reader.get_or_init(|| opened)),
+    };
     let differs = |what: String| {
         Err(Error::corruption(
             &index.name(),
             format!("{what} is not the same in memory and on the pages"),
         ))
     };
+    let mut keys = vec![0; memory.postings().attributes()];
     walk(index, None, pages, |item| match item {
-        Item::Vector { node, bytes } => match memory.graph().vector(node) {
-            Some(held) if held != bytes => differs(format!("the vector of node {node}")),
-            _ => Ok(()),
-        },
-        Item::Posting { id, posting } => {
-            let (number, slot) = split(id);
-            let Some(block) = memory.postings().block(number) else {
-                return Ok(());
-            };
-            if block.ready() >> slot & 1 == 0 {
+        Item::Vector { node, bytes } => {
+            let is_same =
+                |bytes: &[u8]| memory.graph().vector(node).is_none_or(|held| held == bytes);
+            if is_same(bytes) {
                 return Ok(());
             }
-            let row = block.row(slot, all, &mut keys);
-            // Vacuum marks it in memory first.
-            let buried = posting.flags().contains(Flags::DEAD) && block.live() >> slot & 1 == 1;
-            let node = posting.has_node().then(|| posting.node());
-            if buried
-                || block.tid(slot) != posting.tid().pack()
-                || block.node(slot) != node
-                || !same(&row, posting.nulls(), posting.keys())
-            {
-                return differs(format!("posting {id}"));
+            let mut now = vec![0; bytes.len()];
+            let reader = reader()?;
+            let _still = Standstill::begin(index);
+            reader.vector(node, &mut now)?;
+            if is_same(&now) {
+                return Ok(());
             }
-            Ok(())
+            differs(format!("the vector of node {node}"))
         }
-        Item::Links { .. } | Item::Upper(_) => Ok(()),
+        Item::Posting { id, posting } => {
+            let mut is_same =
+                |posting: PostingView<'_>| is_same_in_memory(memory, id, posting, &mut keys);
+            if is_same(posting) {
+                return Ok(());
+            }
+            let reader = reader()?;
+            let _still = Standstill::begin(index);
+            if reader.posting(id, is_same)? {
+                return Ok(());
+            }
+            differs(format!("posting {id}"))
+        }
+        Item::Page { .. } | Item::Links { .. } | Item::Upper(_) => Ok(()),
     })
+}
+
+fn is_same_in_memory(
+    memory: &Index<'static>,
+    id: u32,
+    posting: PostingView<'_>,
+    keys: &mut [u64],
+) -> bool {
+    let (number, slot) = split(id);
+    let Some(block) = memory.postings().block(number) else {
+        return true;
+    };
+    let (is_ready, is_live) = (
+        block.ready() >> slot & 1 != 0,
+        block.live() >> slot & 1 != 0,
+    );
+    if posting.flags().contains(Flags::DEAD) || !is_live {
+        // Vacuum marks both while it holds the page. Nothing else matters of the dead.
+        return !is_live && (posting.flags().contains(Flags::DEAD) || !is_ready);
+    }
+    let all = ((1_u64 << keys.len()) - 1) as u32;
+    let row = block.row(slot, all, keys);
+    block.tid(slot) == posting.tid().pack()
+        && block.node(slot) == posting.has_node().then(|| posting.node())
+        && same(&row, posting.nulls(), posting.keys())
 }
 
 /// Whether attributes are the same; what stands for a NULL does not count.
@@ -214,14 +249,18 @@ impl Part<'_> {
             Entry::Vacant(slot) => {
                 slot.insert(known);
             }
-            // The row's place may have been given to another since the first was read.
-            Entry::Occupied(mut slot) if !is_live(self.source, slot.get().posting) => {
-                slot.insert(known);
-            }
-            Entry::Occupied(slot) => {
+            Entry::Occupied(mut slot) => {
                 let (first, second) = (slot.get().posting, known.posting);
-                let what = format!("{} has postings {first} and {second}", named(tid));
-                return Err(Error::corruption(&self.index.name(), what));
+                // The row's place may have been given to another since the first was read, and the
+                // second may have been used again.
+                if !still_has(self.source, second, tid)? {
+                    return Ok(());
+                }
+                if still_has(self.source, first, tid)? {
+                    let what = format!("{} has postings {first} and {second}", named(tid));
+                    return Err(Error::corruption(&self.index.name(), what));
+                }
+                slot.insert(known);
             }
         }
         Ok(())
@@ -262,10 +301,16 @@ impl Part<'_> {
     }
 }
 
-fn is_live(source: &Source<'_>, posting: u32) -> bool {
+/// Whether a posting is one of the row at that place.
+fn still_has(source: &Source<'_>, posting: u32, tid: u64) -> Result<bool> {
     match source {
-        Source::Memory(memory) => memory.postings().live(posting).is_some(),
-        Source::Pages(..) => true,
+        Source::Memory(memory) => {
+            let live = memory.postings().live(posting);
+            Ok(live.is_some_and(|(block, slot)| block.tid(slot) == tid))
+        }
+        Source::Pages(reader, _) => reader.posting(posting, |posting| {
+            !posting.flags().contains(Flags::DEAD) && posting.tid().pack() == tid
+        }),
     }
 }
 

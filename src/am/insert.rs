@@ -1,7 +1,7 @@
 //! INSERT and UPDATE.
 //!
-//! Memory is reserved first, then the row is logged, then it is linked and published, which cannot
-//! fail. A row whose vector is known (an UPDATE of other columns, a duplicate) becomes one more
+//! Memory is reserved first, then the row is entered and logged, then it is linked and shown, which
+//! cannot fail. A row whose vector is known (an UPDATE of other columns, a duplicate) becomes one more
 //! posting of its node and touches no link. INSERT never fails for lack of memory: the index then
 //! lives on its pages alone.
 
@@ -9,14 +9,14 @@ use std::cell::RefCell;
 
 use chronomind_core::distance;
 use chronomind_core::graph::{Inserter, NearSearch};
-use chronomind_core::index::Index;
 use chronomind_core::postings::Place;
-use chronomind_core::record::{Flags, NO_NODE, Posting};
+use chronomind_core::record::{Flags, Kind, NO_NODE, Posting};
 
 use super::columns::Columns;
 use super::row::HeapRow;
 use crate::error::Result;
-use crate::pages::append::{Ids, append};
+use crate::pages::append::{Alone, Host, Ids, Node, append};
+use crate::pages::segment;
 use crate::pg::notice;
 use crate::pg::relation::Relation;
 use crate::recovery::{self, Memory, Opened};
@@ -52,7 +52,7 @@ pub fn insert(index: Relation, columns: &Columns, row: HeapRow) -> Result<()> {
     let vector = row.vector.filter(|_| has_distance);
     match recovery::open(index)? {
         Opened::Pages => {
-            append(index, vector, posting, |_| ())?;
+            append(index, vector, posting, &mut Alone)?;
             recovery::disown(index)
         }
         Opened::Memory(memory) => BUFFERS
@@ -69,59 +69,132 @@ fn insert_into(
     buffers: &mut Buffers,
 ) -> Result<()> {
     let epochs = shmem::epochs()?;
+    let graph = memory.index.graph();
     let twin = vector.and_then(|vector| {
-        let graph = memory.index.graph();
         let probe = graph.probe(vector)?;
         let _pin = shmem::pin(epochs);
         graph.find_equal(vector, &probe, &mut buffers.search)
     });
-    let new_vector = vector.filter(|_| twin.is_none());
-    let mut upper = None;
-    let posting = Posting {
-        node: twin.unwrap_or(NO_NODE),
-        ..posting
+    let mut entry = Entry {
+        memory,
+        vector,
+        row,
+        no_distance: posting.flags.contains(Flags::NO_DISTANCE),
+        twin,
+        is_last_try: false,
+        new_node: None,
+        state: Entering::No,
     };
-    let ids = append(index, new_vector, posting, |ids| {
-        upper = reserve(&memory.index, ids, new_vector.is_some());
-    })?;
+    let mut ids = append(index, vector, posting, &mut entry)?;
+    if ids.is_none() {
+        recovery::reclaim()?;
+        entry.is_last_try = true;
+        ids = append(index, vector, posting, &mut entry)?;
+    }
 
     // From here to the end nothing may fail: the row is durable and must get into memory.
-    let upper = upper.or_else(|| {
-        recovery::reclaim().ok()?;
-        reserve(&memory.index, ids, new_vector.is_some())
-    });
-    let Some(upper) = upper else {
-        if memory.give_up() {
+    let (Some(ids), Entering::Done) = (ids, entry.state) else {
+        if memory.should_warn() {
             notice::does_not_fit(&index.name());
         }
         return Ok(());
     };
     let _pin = shmem::pin(epochs);
-    let graph = memory.index.graph();
-    if let Some(vector) = new_vector {
+    if let (Some(vector), Some(upper)) = (vector, entry.new_node) {
         graph.store(ids.node, upper, vector);
         graph.link(ids.node, &mut buffers.inserter);
     }
-    let place = if ids.node != NO_NODE {
-        memory.index.place(ids.node)
-    } else if posting.flags.contains(Flags::NO_DISTANCE) {
-        Place::NoDistance
-    } else {
-        Place::NullVector
-    };
-    memory
-        .index
-        .postings()
-        .publish(ids.posting, row.tid.pack(), place, &row.attributes);
+    memory.index.postings().show(ids.posting);
     Ok(())
 }
 
-/// Claims the memory of a row, and says where its upper lists begin. None when there is none left.
-fn reserve(index: &Index<'static>, ids: Ids, new_node: bool) -> Option<u32> {
-    index.postings().reserve(ids.posting).ok()?;
-    if new_node {
-        index.graph().reserve(ids.node).ok()
-    } else {
-        Some(0)
+/// A row on its way into memory.
+struct Entry<'a> {
+    memory: &'a Memory,
+    vector: Option<&'a [u8]>,
+    row: HeapRow<'a>,
+    no_distance: bool,
+    /// A node that had the same vector a moment ago.
+    twin: Option<u32>,
+    /// Memory for another row will not come.
+    is_last_try: bool,
+    /// Where the upper lists of a new node begin.
+    new_node: Option<u32>,
+    state: Entering,
+}
+
+#[derive(PartialEq, Eq)]
+enum Entering {
+    /// Not yet.
+    No,
+    /// There is no memory for the row: it lives on the pages alone.
+    Never,
+    Done,
+}
+
+impl Entry<'_> {
+    /// Claims the memory of the row.
+    fn claim(&mut self, ids: Ids, page: u32) -> Option<()> {
+        let index = &self.memory.index;
+        index.postings().reserve(ids.posting).ok()?;
+        index.pages().reserve(page).ok()?;
+        if ids.node != NO_NODE && self.twin.is_none() {
+            self.new_node = Some(index.graph().reserve(ids.node).ok()?);
+        }
+        Some(())
+    }
+}
+
+impl Host for Entry<'_> {
+    fn node(&mut self) -> Node {
+        // Vacuum takes nodes away under the same lock, so what is there now stays.
+        let graph = self.memory.index.graph();
+        self.twin = self.twin.filter(|&twin| graph.vector(twin) == self.vector);
+        match self.twin {
+            Some(twin) => Node::Known(twin),
+            None => Node::New,
+        }
+    }
+
+    fn posting(&mut self) -> Option<u32> {
+        self.memory.index.postings().next_free()
+    }
+
+    fn block(&self, kind: Kind, sequence: u32) -> Option<u32> {
+        self.memory.index.pages().get(segment(kind), sequence)
+    }
+
+    fn reserve(&mut self, ids: Ids, page: u32) -> bool {
+        if self.claim(ids, page).is_some() {
+            return true;
+        }
+        if self.is_last_try {
+            // Before the row is logged, so that vacuum does not take its node for one without rows.
+            self.memory.give_up();
+            self.state = Entering::Never;
+        }
+        self.is_last_try
+    }
+
+    fn add_page(&mut self, kind: Kind, sequence: u32, block: u32) {
+        self.memory
+            .index
+            .pages()
+            .set(segment(kind), sequence, block);
+    }
+
+    fn enter(&mut self, ids: Ids) {
+        if self.state == Entering::Never {
+            return;
+        }
+        let index = &self.memory.index;
+        let place = match ids.node {
+            NO_NODE if self.no_distance => Place::NoDistance,
+            NO_NODE => Place::NullVector,
+            node => index.place(node),
+        };
+        let (tid, row) = (self.row.tid.pack(), &self.row.attributes);
+        index.postings().enter(ids.posting, tid, place, row);
+        self.state = Entering::Done;
     }
 }

@@ -12,6 +12,7 @@ pub mod options;
 mod pages_scan;
 mod plan;
 pub mod query;
+mod reclaim;
 pub mod recording;
 pub mod request;
 pub mod row;

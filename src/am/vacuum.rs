@@ -1,7 +1,7 @@
 //! VACUUM.
 //!
-//! Marks the postings of rows that are gone, in memory and on their pages, before Postgres may give
-//! the rows' places to others. At the end it brings the neighbour lists on the pages up to date, so
+//! Marks the postings of rows that are gone, on their pages and in memory, before Postgres may give
+//! the rows' places to others. At the end it makes room of what is gone, and brings the neighbour lists on the pages up to date, so
 //! that the next start has little to link.
 
 use chronomind_core::graph::State;
@@ -9,6 +9,7 @@ use chronomind_core::record::{NO_NODE, Tid};
 use pgrx::pg_sys;
 
 use super::links;
+use super::reclaim::reclaim;
 use crate::error::Result;
 use crate::pages;
 use crate::pages::links::LinkWriter;
@@ -27,11 +28,10 @@ pub fn bulk_delete(
 ) -> Result<()> {
     // Loading first: somebody who loaded during the sweep could miss tombstones behind him.
     let opened = recovery::open(index)?;
-    let swept = sweep(index, is_dead, |posting, _node| {
+    let swept = sweep(index, is_dead, |posting| {
         if let Opened::Memory(memory) = &opened {
             memory.index.postings().mark_dead(posting);
         }
-        Ok(())
     })?;
     if let Opened::Pages = opened {
         recovery::disown(index)?;
@@ -48,6 +48,7 @@ pub fn cleanup(
     stats: &mut pg_sys::IndexBulkDeleteResult,
 ) -> Result<()> {
     if let Opened::Memory(memory) = recovery::open(index)? {
+        reclaim(index, &memory)?;
         write_links(index, &memory)?;
         if !was_swept {
             let (published, dead) = memory.index.postings().counts();

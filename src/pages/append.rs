@@ -1,22 +1,24 @@
 //! An insert: a vector and a posting, or a posting alone, in one WAL record.
 //!
-//! The record costs about the size of the row: the last page of each segment takes the new bytes,
-//! and the meta page is part of it only when a page is added. The next ids follow from the lengths
-//! of the segments, so nothing counts them.
+//! The record costs about the size of the row. The new bytes go over those of a vector and of a
+//! posting that nobody needs any more, where memory knows of some; else to the last page of each
+//! segment, and the meta page is part of the record only when a page is added. The next ids follow
+//! from the lengths of the segments, so nothing counts them.
 //!
 //! A vector that runs over more than two pages does not fit one record with its posting. Its first
 //! pages are then logged by themselves; the vector exists only once its last byte does, which comes
-//! with the posting. What a failure leaves before that is overwritten by the next append.
+//! with the posting. What a failure leaves before that is overwritten by the next append, or is part
+//! of a vector that no posting refers to.
 
 use chronomind_core::record::{
-    Kind, Layout, MAX_NODES, Meta, Piece, Posting, format, payload_mut, set_fill,
+    Kind, Layout, MAX_NODES, Meta, NO_NODE, Piece, Posting, format, nth_page, payload_mut, set_fill,
 };
 
-use super::META;
 use super::chain::{End, block_near, ends};
 use super::meta::{decode, encode};
+use super::{META, damaged, view_of};
 use crate::error::{Error, Result};
-use crate::pg::buffer::WriteGuard;
+use crate::pg::buffer::{ReadGuard, WriteGuard};
 use crate::pg::relation::{Fork, Relation};
 use crate::pg::xlog::Change;
 
@@ -32,20 +34,129 @@ pub struct Ids {
     pub posting: u32,
 }
 
-/// Appends a row version. With a vector, it becomes a new node, and `posting.node` is ignored;
-/// without, the posting refers to a node that exists, or to none.
-///
-/// `reserve` learns the ids before anything of the row is logged. It runs under buffer locks: it
-/// must not call the server. When it has returned, the row is logged without fail.
+/// The node of a row's vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Node {
+    /// One that has this vector already.
+    Known(u32),
+    /// One whose vector nobody needs any more.
+    Free(u32),
+    /// The next.
+    New,
+}
+
+/// What an append asks of the index in memory, and tells it. All of it happens under the meta page's
+/// lock, so nobody else appends meanwhile, and must not call the server.
+pub trait Host {
+    /// Where a row with a vector goes.
+    fn node(&mut self) -> Node;
+
+    /// A posting that nobody needs any more.
+    fn posting(&mut self) -> Option<u32>;
+
+    /// The block of a page that was added since the build, if it is known.
+    fn block(&self, kind: Kind, sequence: u32) -> Option<u32>;
+
+    /// Makes room for a row and for pages up to this number of a segment. False when there is none:
+    /// then nothing is done.
+    fn reserve(&mut self, ids: Ids, page: u32) -> bool;
+
+    /// A page of a segment lies on this block, or will.
+    fn add_page(&mut self, kind: Kind, sequence: u32, block: u32);
+
+    /// The row is logged next, without fail.
+    fn enter(&mut self, ids: Ids);
+}
+
+/// An index that has no memory.
+pub struct Alone;
+
+impl Host for Alone {
+    fn node(&mut self) -> Node {
+        Node::New
+    }
+
+    fn posting(&mut self) -> Option<u32> {
+        None
+    }
+
+    fn block(&self, _kind: Kind, _sequence: u32) -> Option<u32> {
+        None
+    }
+
+    fn reserve(&mut self, _ids: Ids, _page: u32) -> bool {
+        true
+    }
+
+    fn add_page(&mut self, _kind: Kind, _sequence: u32, _block: u32) {}
+
+    fn enter(&mut self, _ids: Ids) {}
+}
+
+/// Runs `work` while nobody appends. It must not call the server.
+pub fn while_nobody_appends<T>(index: Relation, work: impl FnOnce() -> T) -> T {
+    let _meta_page = index.write(META, None);
+    work()
+}
+
+/// What is read while this lives, on the pages and in memory, belongs together: nobody appends.
+pub struct Standstill {
+    _meta_page: ReadGuard,
+}
+
+impl Standstill {
+    /// Holds appends off.
+    pub fn begin(index: Relation) -> Standstill {
+        Standstill {
+            _meta_page: index.read(META, None),
+        }
+    }
+}
+
+/// Appends a row version, whose `posting.node` is ignored. Without a vector it has no node. `None`
+/// when the host has no room for it.
 pub fn append(
     index: Relation,
     vector: Option<&[u8]>,
     posting: Posting<'_>,
-    reserve: impl FnOnce(Ids),
-) -> Result<Ids> {
+    host: &mut impl Host,
+) -> Result<Option<Ids>> {
     let meta_page = index.write(META, None);
     let (meta, layout) = decode(index, meta_page.page())?;
     let (vectors, postings) = ends(index, &meta, &layout)?;
+    check_sizes(&layout, vector, &posting)?;
+
+    let too_many = chronomind_core::Error::TooManyRecords;
+    let next = |end: &End, kind, most| {
+        let next = u32::try_from(end.records(&layout, kind)).ok();
+        next.filter(|&next| next < most).ok_or(too_many)
+    };
+    let (node, is_new) = match vector.map(|_| host.node()) {
+        None => (NO_NODE, false),
+        Some(Node::Known(node)) => (node, false),
+        Some(Node::Free(node)) => (node, true),
+        Some(Node::New) => (next(&vectors, Kind::Vectors, MAX_NODES)?, true),
+    };
+    let number = match host.posting() {
+        Some(number) => number,
+        None => next(&postings, Kind::Postings, u32::MAX)?,
+    };
+    let ids = Ids {
+        node,
+        posting: number,
+    };
+    let pieces = match is_new {
+        true => layout.pieces(node).ok_or(too_many)?,
+        false => Vec::new(),
+    };
+    let last_page = pieces.last().map_or(0, |piece| piece.sequence);
+    if !host.reserve(
+        ids,
+        last_page.max(number / layout.per_page(Kind::Postings) as u32),
+    ) {
+        return Ok(None);
+    }
+
     let mut appender = Appender {
         index,
         meta_page: &meta_page,
@@ -53,33 +164,13 @@ pub fn append(
         layout,
         vectors,
         postings,
+        host,
     };
-    check_sizes(&layout, vector, &posting)?;
-
-    let too_many = chronomind_core::Error::TooManyRecords;
-    let number = u32::try_from(postings.records(&layout, Kind::Postings))
-        .ok()
-        .filter(|&number| number < u32::MAX)
-        .ok_or(too_many)?;
-    let (node, pieces) = match vector {
-        None => (posting.node, Vec::new()),
-        Some(_) => {
-            let node = vectors.records(&layout, Kind::Vectors);
-            let node = u32::try_from(node).ok().filter(|&node| node < MAX_NODES);
-            let node = node.ok_or(too_many)?;
-            (node, layout.pieces(node).ok_or(too_many)?)
-        }
-    };
-    let ids = Ids {
-        node,
-        posting: number,
-    };
-
     let vector = vector.unwrap_or_default();
     let (first, last) = pieces.split_at(pieces.len().saturating_sub(LAST_PIECES));
     for piece in first {
         let target = appender.vector_page(piece)?;
-        appender.commit(&[(&target, &vector[piece.range.clone()])], || ())?;
+        appender.commit(&[(&target, &vector[piece.range.clone()])], None)?;
     }
 
     let mut record = vec![0; layout.record_bytes(Kind::Postings)];
@@ -95,8 +186,8 @@ pub fn append(
         .map(|(target, piece)| (target, &vector[piece.range.clone()]))
         .collect();
     writes.push((&posting_page, &record));
-    appender.commit(&writes, || reserve(ids))?;
-    Ok(ids)
+    appender.commit(&writes, Some(ids))?;
+    Ok(Some(ids))
 }
 
 /// Callers are to hand over whole records.
@@ -115,6 +206,8 @@ fn check_sizes(layout: &Layout, vector: Option<&[u8]>, posting: &Posting<'_>) ->
 struct Target {
     page: WriteGuard,
     offset: usize,
+    /// Bytes that the page holds already.
+    fill: usize,
     new: Option<NewPage>,
 }
 
@@ -126,16 +219,17 @@ struct NewPage {
 }
 
 /// The state of the segments while the meta page is locked.
-struct Appender<'a> {
+struct Appender<'a, H> {
     index: Relation,
     meta_page: &'a WriteGuard,
     meta: Meta,
     layout: Layout,
     vectors: End,
     postings: End,
+    host: &'a mut H,
 }
 
-impl Appender<'_> {
+impl<H: Host> Appender<'_, H> {
     fn vector_page(&mut self, piece: &Piece) -> Result<Target> {
         self.target(Kind::Vectors, piece.sequence, piece.offset)
     }
@@ -153,10 +247,23 @@ impl Appender<'_> {
             _ => (&mut self.postings, &mut self.meta.postings),
         };
         if sequence < end.pages {
-            let block = block_near(self.index, &self.layout, kind, end, sequence)?;
+            let known = nth_page(&[chain.run], sequence);
+            let known = known.or_else(|| self.host.block(kind, sequence));
+            let block = match known {
+                Some(block) => block,
+                None => block_near(self.index, &self.layout, kind, end, sequence)?,
+            };
+            let page = self.index.write(block, None);
+            let record = self.layout.record_bytes(kind);
+            let fill = view_of(self.index, block, page.page(), kind, record)?
+                .numbered(sequence)
+                .map_err(|damage| damaged(self.index, block, &damage))?
+                .payload
+                .len();
             return Ok(Target {
-                page: self.index.write(block, None),
+                page,
                 offset,
+                fill,
                 new: None,
             });
         }
@@ -169,15 +276,17 @@ impl Appender<'_> {
         end.pages = sequence + 1;
         end.block = page.block();
         chain.tail = page.block();
+        self.host.add_page(kind, sequence, page.block());
         Ok(Target {
             page,
             offset,
+            fill: 0,
             new: Some(new),
         })
     }
 
-    /// Writes bytes to pages, as the last of what they hold, in one record.
-    fn commit(&self, writes: &[(&Target, &[u8])], before: impl FnOnce()) -> Result<()> {
+    /// Writes bytes to pages, in one record, and tells the host if they are all of a row.
+    fn commit(&mut self, writes: &[(&Target, &[u8])], row: Option<Ids>) -> Result<()> {
         let mut change = Change::begin(self.index);
         if writes.iter().any(|(target, _)| target.new.is_some()) {
             encode(self.index, &self.meta, change.page(self.meta_page))?;
@@ -193,9 +302,11 @@ impl Appender<'_> {
             };
             let end = target.offset + bytes.len();
             payload_mut(page)[target.offset..end].copy_from_slice(bytes);
-            set_fill(page, end);
+            set_fill(page, target.fill.max(end));
         }
-        before();
+        if let Some(ids) = row {
+            self.host.enter(ids);
+        }
         change.commit();
         Ok(())
     }

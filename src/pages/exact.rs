@@ -1,34 +1,54 @@
-//! Single vectors, and postings alone, straight from the pages.
+//! Single vectors and postings, and all postings, straight from the pages.
 //!
 //! For an index that does not fit shared memory, and for checks against the truth.
 
 use chronomind_core::record::{Kind, PAGE, PostingView};
 
 use super::chain::Pages;
-use super::damaged;
 use super::meta::Snapshot;
+use super::{damaged, is_later};
 use crate::error::{Error, Result};
 use crate::pg::buffer::Ring;
 use crate::pg::interrupt;
 use crate::pg::relation::Relation;
 
-/// Reads an index as of a snapshot. Opening it reads the vector pages that were appended since the
-/// build, so keep it for a scan.
+/// Reads an index as of a snapshot. Opening it reads the pages that were appended since the build, so
+/// keep it for a scan.
 pub struct ExactReader<'s> {
     index: Relation,
     snapshot: &'s Snapshot,
     vectors: Pages,
+    postings: Pages,
 }
 
 impl<'s> ExactReader<'s> {
-    /// Looks up where the vectors are.
+    /// Looks up where the vectors and postings are.
     pub fn open(index: Relation, snapshot: &'s Snapshot) -> Result<Self> {
-        let chain = &snapshot.meta.vectors;
+        let pages = |kind, chain| Pages::all(index, &snapshot.layout, kind, chain);
         Ok(ExactReader {
             index,
             snapshot,
-            vectors: Pages::all(index, &snapshot.layout, Kind::Vectors, chain)?,
+            vectors: pages(Kind::Vectors, &snapshot.meta.vectors)?,
+            postings: pages(Kind::Postings, &snapshot.meta.postings)?,
         })
+    }
+
+    /// Shows a posting as it is now to `look`, which runs under the lock of its page and must not call
+    /// the server.
+    pub fn posting<T>(&self, id: u32, look: impl FnOnce(PostingView<'_>) -> T) -> Result<T> {
+        let layout = &self.snapshot.layout;
+        let record = layout.record_bytes(Kind::Postings);
+        let per_page = layout.per_page(Kind::Postings) as u32;
+        let (sequence, slot) = (id / per_page, (id % per_page) as usize);
+        let block = self.postings.block(self.index, sequence)?;
+        let guard = self.index.read(block, None);
+        let page = self
+            .postings
+            .view(self.index, sequence, block, guard.page())?;
+        let bytes = page.payload.get(slot * record..(slot + 1) * record);
+        let posting = bytes.and_then(PostingView::new);
+        let posting = posting.ok_or_else(|| damaged(self.index, block, &page.bad_fill()))?;
+        Ok(look(posting))
     }
 
     /// Copies the vector of a node into `out`, which is as long as a vector.
@@ -53,8 +73,8 @@ impl<'s> ExactReader<'s> {
     }
 }
 
-/// Hands all postings of a snapshot to `visit`, with their ids. It holds no lock and may raise
-/// errors.
+/// Hands all postings of a snapshot to `visit`, with their ids, or what has taken their places since
+/// where its node is in the snapshot. It holds no lock and may raise errors.
 pub fn postings(
     index: Relation,
     snapshot: &Snapshot,
@@ -76,7 +96,9 @@ pub fn postings(
         let records = page.payload.get(..wanted * record);
         let records = records.ok_or_else(|| damaged(index, block, &page.bad_fill()))?;
         for (record, id) in records.chunks_exact(record).zip(first..) {
-            if let Some(posting) = PostingView::new(record) {
+            if let Some(posting) = PostingView::new(record)
+                && !is_later(index, block, snapshot, &posting)?
+            {
                 visit(id, posting)?;
             }
         }

@@ -7,16 +7,17 @@
 //! | | |
 //! |---|---|
 //! | [`bulk`] | the build writes a whole index |
-//! | [`append`] | an insert adds a vector and a posting, or a posting alone, in one record |
+//! | [`append`] | an insert writes a vector and a posting, or a posting alone, in one record |
 //! | [`tombstone`] | vacuum marks postings dead |
 //! | [`links`] | the neighbour lists are written anew |
 //! | [`walk`] | everything is read, in the order of the file |
 //! | [`exact`] | single vectors, and postings alone, are read |
 //!
-//! **Locks.** Buffer locks are taken in the order meta page, last vector page, last posting page,
-//! new pages. Whoever appends or extends holds the meta page's exclusive lock meanwhile, so the
+//! **Locks.** Buffer locks are taken in the order meta page, vector pages, posting page, new
+//! pages. Whoever appends or extends holds the meta page's exclusive lock meanwhile, so the
 //! lengths of the segments stand still for whoever holds it shared. All others lock one page at a
-//! time. No foreign code runs under a lock, but for the `reserve` closure of an append.
+//! time. No foreign code runs under a lock, but for the host of an append and what a sweep tells of the
+//! dead, neither of which calls the server.
 //!
 //! **Replay** locks the pages of a record in the order in which it names them, which is the same,
 //! and holds all of them until it is done, so that on a standby, too, a vector is there before its
@@ -33,7 +34,7 @@ pub mod walk;
 
 pub use meta::{Snapshot, create_empty, snapshot};
 
-use chronomind_core::record::{Damage, Kind, PageBytes, PageView, view};
+use chronomind_core::record::{Damage, Flags, Kind, PageBytes, PageView, PostingView, view};
 
 use crate::error::{Error, Result};
 use crate::pg::relation::Relation;
@@ -41,9 +42,27 @@ use crate::pg::relation::Relation;
 /// The block of the meta page.
 const META: u32 = 0;
 
+/// The number of an appended segment in the directory of its pages.
+pub fn segment(kind: Kind) -> usize {
+    usize::from(kind == Kind::Postings)
+}
+
 /// Damage in a block, as an error that names both and says what to do.
 fn damaged(index: Relation, block: u32, damage: &Damage) -> Error {
     Error::corruption(&index.name(), format!("block {block}: {damage}"))
+}
+
+/// Whether a live posting took the place of another since the snapshot: then the snapshot may lack its
+/// node. Fails where nobody has it.
+fn is_later(index: Relation, block: u32, to: &Snapshot, posting: &PostingView<'_>) -> Result<bool> {
+    let node = posting.node();
+    if !posting.has_node() || posting.flags().contains(Flags::DEAD) || node < to.nodes {
+        return Ok(false);
+    }
+    if node < snapshot(index)?.nodes {
+        return Ok(true);
+    }
+    Err(damaged(index, block, &Damage::Node(node)))
 }
 
 /// A page of a segment, of records of `record` bytes.

@@ -22,13 +22,15 @@ pub struct Swept {
     pub buried: u64,
 }
 
-/// Asks `is_dead` about every live posting, tells `on_dead` the posting and node ids of those for
-/// which it says so, and marks them. Neither runs under a lock, and both may raise errors.
-/// Postings appended after the start are not met: their rows are not gone yet.
+/// Asks `is_dead`, which may raise errors, about every live posting, marks those for which it says
+/// so, and tells `on_dead` their ids, with their page still locked: no error can come between, so a
+/// posting that is dead in memory is dead on its page, and only what is dead there is used again.
+///
+/// Postings appended after the start may not be met: their rows are not gone yet.
 pub fn sweep(
     index: Relation,
     mut is_dead: impl FnMut(Tid) -> bool,
-    mut on_dead: impl FnMut(u32, u32) -> Result<()>,
+    mut on_dead: impl FnMut(u32),
 ) -> Result<Swept> {
     let snapshot = snapshot(index)?;
     let layout = &snapshot.layout;
@@ -51,29 +53,27 @@ pub fn sweep(
                 .filter_map(PostingView::new);
             live.extend(postings.zip(0u32..).filter_map(|(posting, slot)| {
                 let is_live = !posting.flags().contains(Flags::DEAD);
-                is_live.then(|| (slot, posting.tid(), posting.node()))
+                is_live.then(|| (slot, posting.tid()))
             }));
         }
         swept.live += live.len() as u64;
-        live.retain(|&(_, tid, _)| is_dead(tid));
+        live.retain(|&(_, tid)| is_dead(tid));
         if live.is_empty() {
             continue;
         }
         swept.live -= live.len() as u64;
         swept.buried += live.len() as u64;
-        // Whoever keeps copies of postings hears of it first: were the page marked and the copy not,
-        // for an error in between, nobody would ever mark the copy.
-        for &(slot, _, node) in &live {
-            on_dead(sequence * per_page + slot, node)?;
-        }
-        // The page may have grown since; what was on it is where it was.
+        // The page may have changed since; but a posting whose row is gone stays until it is marked.
         let guard = index.write(block, Some(&ring));
         let mut change = Change::begin(index);
         let payload = payload_mut(change.page(&guard));
-        for &(slot, ..) in &live {
+        for &(slot, _) in &live {
             PostingView::bury(&mut payload[slot as usize * record..]);
         }
         change.commit();
+        for &(slot, _) in &live {
+            on_dead(sequence * per_page + slot);
+        }
     }
     Ok(swept)
 }

@@ -5,12 +5,12 @@
 //! been appended at the moment of the snapshot that it goes to, no more and no less.
 
 use chronomind_core::record::{
-    Damage, Kind, NO_NODE, PAGE, PAYLOAD, PageBytes, PageView, PostingView, Upper, find_page,
+    Damage, Kind, PAGE, PAYLOAD, PageBytes, PageView, PostingView, Upper, find_page,
     slots_from_bytes, view,
 };
 
 use super::meta::Snapshot;
-use super::{META, damaged};
+use super::{META, damaged, is_later};
 use crate::error::{Error, Result};
 use crate::pg::buffer::Ring;
 use crate::pg::interrupt;
@@ -19,6 +19,15 @@ use crate::pg::relation::Relation;
 /// What a walk comes upon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Item<'a> {
+    /// A page of vectors or postings that was added since the build. What is on it comes next.
+    Page {
+        /// Its segment.
+        kind: Kind,
+        /// Its number there.
+        sequence: u32,
+        /// Where it lies.
+        block: u32,
+    },
     /// The next vector: nodes come in order.
     Vector {
         /// Its id.
@@ -26,7 +35,8 @@ pub enum Item<'a> {
         /// Its bytes.
         bytes: &'a [u8],
     },
-    /// The next posting: postings come in order. Its node may come later than itself.
+    /// The next posting: postings come in order. Its node may come later than itself, and that of a
+    /// dead one may be another row's.
     Posting {
         /// Its id.
         id: u32,
@@ -49,7 +59,9 @@ pub enum Item<'a> {
 /// beginning, and only for the nodes below [`linked_nodes`](chronomind_core::record::Meta).
 ///
 /// Two walks, from the beginning to a snapshot and from that to a later one, see together exactly
-/// what the later has. Postings may be marked dead between a snapshot and the walk to it.
+/// what the later has, if no vector and no posting was used again meanwhile: then the walk may miss
+/// what is there now, but meets nothing that is half there. Postings may be marked dead between a
+/// snapshot and the walk to it.
 pub fn walk(
     index: Relation,
     from: Option<&Snapshot>,
@@ -110,11 +122,13 @@ impl<'s, V: FnMut(Item<'_>) -> Result<()>> Walk<'s, V> {
             Kind::Meta => Err(at_fault(Damage::Foreign)),
             Kind::Vectors => {
                 self.in_order(0, &page).map_err(at_fault)?;
+                self.tell(&page, block)?;
                 self.vectors(&page, at_fault)
             }
             Kind::Postings => {
                 self.in_order(1, &page).map_err(at_fault)?;
-                self.postings(&page, record, at_fault)
+                self.tell(&page, block)?;
+                self.postings(index, block, &page, record)
             }
             Kind::Links | Kind::Upper if !self.links => Ok(()),
             Kind::Links | Kind::Upper => {
@@ -137,6 +151,21 @@ impl<'s, V: FnMut(Item<'_>) -> Result<()>> Walk<'s, V> {
         }
         self.next_page[segment] = Some(page.sequence.saturating_add(1));
         Ok(())
+    }
+
+    fn tell(&mut self, page: &PageView<'_>, block: u32) -> Result<()> {
+        let chain = match page.kind {
+            Kind::Vectors => &self.to.meta.vectors,
+            _ => &self.to.meta.postings,
+        };
+        if page.sequence < chain.run.pages {
+            return Ok(());
+        }
+        (self.visit)(Item::Page {
+            kind: page.kind,
+            sequence: page.sequence,
+            block,
+        })
     }
 
     fn vectors(&mut self, page: &PageView<'_>, at_fault: impl Fn(Damage) -> Error) -> Result<()> {
@@ -172,10 +201,12 @@ impl<'s, V: FnMut(Item<'_>) -> Result<()>> Walk<'s, V> {
 
     fn postings(
         &mut self,
+        index: Relation,
+        block: u32,
         page: &PageView<'_>,
         record: usize,
-        at_fault: impl Fn(Damage) -> Error,
     ) -> Result<()> {
+        let at_fault = |damage: Damage| damaged(index, block, &damage);
         let per_page = self.to.layout.per_page(page.kind) as u64;
         let start = u64::from(page.sequence) * per_page;
         let end = (start + per_page).min(u64::from(self.to.postings));
@@ -192,13 +223,11 @@ impl<'s, V: FnMut(Item<'_>) -> Result<()>> Walk<'s, V> {
             .get(wanted)
             .ok_or_else(|| at_fault(page.bad_fill()))?;
         for posting in wanted.chunks_exact(record).filter_map(PostingView::new) {
-            let node = posting.node();
-            if node != NO_NODE && node >= self.to.nodes {
-                return Err(at_fault(Damage::Node(node)));
-            }
             let id = self.posting;
             self.posting += 1;
-            (self.visit)(Item::Posting { id, posting })?;
+            if !is_later(index, block, self.to, &posting)? {
+                (self.visit)(Item::Posting { id, posting })?;
+            }
         }
         Ok(())
     }

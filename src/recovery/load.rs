@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use chronomind_core::graph::{Graph, Inserter};
 use chronomind_core::index::Index;
-use chronomind_core::postings::Place;
+use chronomind_core::postings::{BLOCK, Place};
 use chronomind_core::record::{Flags, PostingView};
 use chronomind_core::score::Row;
 
@@ -92,14 +92,13 @@ fn fill(relation: Relation, key: &Key, claim: &Claim) -> std::result::Result<(),
         Item::Vector { node, bytes } => guard(graph.reserve(node).map(|upper| {
             graph.store(node, upper, bytes);
         })),
-        Item::Posting { posting, .. } if posting.has_node() && posting.node() >= snapshot.nodes => {
-            let what = format!(
-                "a posting names node {} of {}",
-                posting.node(),
-                snapshot.nodes
-            );
-            Err(Error::corruption(&relation.name(), what))
-        }
+        Item::Page {
+            kind,
+            sequence,
+            block,
+        } => guard(index.pages().reserve(sequence).map(|()| {
+            index.pages().set(pages::segment(kind), sequence, block);
+        })),
         Item::Posting { id, posting } => guard(publish(&index, id, posting, &mut keys)),
         Item::Links { node, slots } => guard(graph.reserve_record(node).map(|()| {
             graph.restore_list(node, 0, slots, snapshot.nodes);
@@ -113,6 +112,12 @@ fn fill(relation: Relation, key: &Key, claim: &Claim) -> std::result::Result<(),
         return Err(Filling::Full);
     }
     walked?;
+    let postings = index.postings();
+    // From the end, so that the first are given out first.
+    (0..snapshot.postings / BLOCK as u32)
+        .rev()
+        .filter(|&number| postings.is_spent(number))
+        .for_each(|number| postings.free_block(number));
     for (node, layer, slots) in upper_lists {
         if node < snapshot.nodes && layer > 0 {
             graph.restore_list(node, layer, &slots, snapshot.nodes);
@@ -136,6 +141,11 @@ fn publish(
 ) -> chronomind_core::Result<()> {
     index.postings().reserve(id)?;
     let flags = posting.flags();
+    if flags.contains(Flags::DEAD) {
+        // Its node may be another row's by now.
+        index.postings().enter_dead(id);
+        return Ok(());
+    }
     let place = if posting.has_node() {
         index.graph().reserve_record(posting.node())?;
         index.place(posting.node())
@@ -154,9 +164,6 @@ fn publish(
     index
         .postings()
         .publish(id, posting.tid().pack(), place, &row);
-    if flags.contains(Flags::DEAD) {
-        index.postings().mark_dead(id);
-    }
     Ok(())
 }
 

@@ -54,10 +54,14 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// To be called when a row of the index could not be put into memory: from now on everybody
-    /// works on the pages. True once: the caller is to warn.
-    pub fn give_up(&self) -> bool {
+    /// To be called when a row of the index cannot be put into memory: from now on everybody works
+    /// on the pages.
+    pub fn give_up(&self) {
         self.place.set_unfit();
+    }
+
+    /// True once, of all who ask after somebody has given up: the caller is to warn.
+    pub fn should_warn(&self) -> bool {
         self.place.should_warn()
     }
 

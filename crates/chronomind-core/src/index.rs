@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use crate::arena::{Extent, RecordsHeader, Region, UNIT, WordRecords, Zeroable};
+use crate::directory::{self, Directory};
 use crate::distance::{Element, Metric};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphConfig, GraphHeader};
@@ -26,6 +27,7 @@ struct Root {
     graph: GraphHeader,
     blocks: RecordsHeader,
     zones: RecordsHeader,
+    pages: RecordsHeader,
 }
 
 const _: () = assert!(size_of::<Root>() <= UNIT);
@@ -74,6 +76,7 @@ pub struct Index<'r> {
     root: u32,
     graph: Graph<'r>,
     postings: Postings<'r>,
+    pages: Directory<'r>,
 }
 
 impl<'r> Index<'r> {
@@ -147,11 +150,13 @@ impl<'r> Index<'r> {
             attributes,
         );
         let graph = Graph::new(region, &root.graph, config.graph);
+        let pages = Directory::new(words(&root.pages, directory::WORDS));
         Index {
             region,
             root: unit,
             graph,
             postings,
+            pages,
         }
     }
 
@@ -170,7 +175,12 @@ impl<'r> Index<'r> {
         &self.postings
     }
 
-    /// The place of postings of a stored node.
+    /// Where its pages are.
+    pub fn pages(&self) -> &Directory<'r> {
+        &self.pages
+    }
+
+    /// The place of postings of a node.
     pub fn place(&self, node: u32) -> Place<'r> {
         Place::Node {
             node,
@@ -210,7 +220,10 @@ impl<'r> Index<'r> {
 
     /// Bytes of the region that the index holds.
     pub fn bytes_held(&self) -> u64 {
-        UNIT as u64 + self.graph.bytes_held() + self.postings.bytes_held()
+        UNIT as u64
+            + self.graph.bytes_held()
+            + self.postings.bytes_held()
+            + self.pages.array().bytes_held()
     }
 
     /// Gives all memory back.
@@ -222,7 +235,8 @@ impl<'r> Index<'r> {
             // SAFETY: as the caller promises.
             unsafe { array.release() };
         }
-        for array in self.postings.arrays() {
+        let [blocks, zones] = self.postings.arrays();
+        for array in [blocks, zones, self.pages.array()] {
             // SAFETY: as the caller promises.
             unsafe { array.release() };
         }

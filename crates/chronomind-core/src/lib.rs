@@ -5,6 +5,8 @@ pub mod arena;
 #[cfg(not(loom))]
 pub mod baseline;
 #[cfg(not(loom))]
+pub mod directory;
+#[cfg(not(loom))]
 pub mod distance;
 pub mod epoch;
 pub mod error;

@@ -6,14 +6,16 @@
 //! | 1 | ready: the posting is complete and may be read |
 //! | 2 | dead: its row is gone |
 //! | 3 | of those without a node: the row has a vector, but one without a distance |
-//! | 4.. | for each attribute, which rows have NULL |
+//! | 4 | of a free block, the next one: its number + 1, or 0 |
+//! | 5.. | for each attribute, which rows have NULL |
 //! | then, on a cache line, 64 | links: node id above, next posting of the node (id + 1) below |
 //! | 64 | tids |
 //! | 64 for each attribute | keys |
 //!
 //! A mask word has one bit a posting, so that a set of postings is one `u64` and the masks of
 //! several questions are joined with `&`. A posting's words are plain stores of the one who claimed
-//! it; its bit in `ready` publishes them.
+//! it; its bit in `ready` publishes them. A dead posting that was cut out of its node's chain has no
+//! node any more.
 
 use super::Place;
 use crate::primitive::{AtomicU64, Ordering};
@@ -26,7 +28,8 @@ const CLAIMED: usize = 0;
 const READY: usize = 1;
 const DEAD: usize = 2;
 const NO_DISTANCE: usize = 3;
-const NULLS: usize = 4;
+const NEXT_FREE: usize = 4;
+const NULLS: usize = 5;
 
 /// Node id of a posting that has no place in the graph.
 const NO_NODE: u32 = u32::MAX;
@@ -60,12 +63,19 @@ impl<'r> Block<'r> {
 
     /// The postings that may be read and whose rows are not gone.
     pub fn live(&self) -> u64 {
-        // Relaxed: vacuum marks a posting long before anything that it refers to is reused, and
-        // what orders the two is the grace period in between.
-        self.ready() & !self.words[DEAD].load(Ordering::Relaxed)
+        // The dead first. Acquire: pairs with the Release in `clear`; who does not find the dead of
+        // a block that is used again must not find them ready either.
+        let dead = self.words[DEAD].load(Ordering::Acquire);
+        self.ready() & !dead
     }
 
-    /// The node of a ready posting.
+    /// True for a posting whose row is gone.
+    pub(super) fn is_dead(&self, slot: usize) -> bool {
+        // Relaxed: see `mark_dead`.
+        self.words[DEAD].load(Ordering::Relaxed) >> slot & 1 != 0
+    }
+
+    /// The node of a ready posting; a dead one may have lost it.
     pub fn node(&self, slot: usize) -> Option<u32> {
         let node = (self.link(slot).load(Ordering::Relaxed) >> 32) as u32;
         (node != NO_NODE).then_some(node)
@@ -115,6 +125,39 @@ impl<'r> Block<'r> {
         &self.words[start..start + BLOCK]
     }
 
+    /// The postings that somebody writes or has written.
+    pub(super) fn claimed(&self) -> u64 {
+        self.words[CLAIMED].load(Ordering::Relaxed)
+    }
+
+    /// True when all postings are dead and none is in a chain.
+    pub(super) fn is_spent(&self) -> bool {
+        self.words[DEAD].load(Ordering::Relaxed) == u64::MAX
+            && (0..BLOCK).all(|slot| self.node(slot).is_none())
+    }
+
+    /// Makes a block that is spent, and that nobody has met for two epochs, one without postings.
+    pub(super) fn clear(&self) {
+        self.words[READY].store(0, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `live`.
+        self.words[DEAD].store(0, Ordering::Release);
+        // Relaxed, these: nothing is read of postings that are not ready.
+        self.words[CLAIMED].store(0, Ordering::Relaxed);
+        self.words[NO_DISTANCE].store(0, Ordering::Relaxed);
+        for attribute in 0..self.attributes {
+            self.words[NULLS + attribute].store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The free block after this one: its number + 1, or 0.
+    pub(super) fn next_free(&self) -> u32 {
+        self.words[NEXT_FREE].load(Ordering::Relaxed) as u32
+    }
+
+    pub(super) fn set_next_free(&self, next: u32) {
+        self.words[NEXT_FREE].store(u64::from(next), Ordering::Relaxed);
+    }
+
     /// Makes the posting this caller's to write. False when it is somebody's already.
     pub(super) fn claim(&self, slot: usize) -> bool {
         // Relaxed: the bit only decides who writes.
@@ -153,6 +196,12 @@ impl<'r> Block<'r> {
             .store(u64::from(node) << 32 | u64::from(next), Ordering::Relaxed);
     }
 
+    /// Takes the node from a posting that was cut out of its chain. What follows stays, for those
+    /// who are at it.
+    pub(super) fn let_go(&self, slot: usize) {
+        self.set_next(slot, NO_NODE, self.next(slot));
+    }
+
     /// Lets readers see a posting.
     pub(super) fn publish(&self, slot: usize) {
         // Release: pairs with the Acquire in `ready`.
@@ -161,7 +210,8 @@ impl<'r> Block<'r> {
 
     /// Marks a posting's row as gone. False when it was marked before.
     pub(super) fn mark_dead(&self, slot: usize) -> bool {
-        // Relaxed: see `live`.
+        // Relaxed: what makes the place of the row free for others happens after, and whoever must
+        // see a row that has taken it sees that too.
         self.words[DEAD].fetch_or(1 << slot, Ordering::Relaxed) & 1 << slot == 0
     }
 

@@ -36,7 +36,7 @@ impl Columns {
         self.nan_distances = packed(siblings.nan_distances(), zones);
         for attribute in bits(u64::from(wanted)) {
             self.nulls[attribute] = packed(siblings.nulls(attribute), zones);
-            // Relaxed: bounds only widen, and a row counts once its zones hold it.
+            // Relaxed: the bounds of a zone hold a row from before it counts until it is gone.
             let (low, high) = siblings.columns(attribute);
             for (place, zone) in bits(zones).enumerate() {
                 let at = attribute * LANES + place;

@@ -11,19 +11,20 @@
 //! in any order:
 //!
 //! 1. [`Postings::reserve`] gets the memory and may fail; nothing is visible yet.
-//! 2. The caller makes the row durable.
-//! 3. [`Postings::publish`] claims the posting (one bit; who finishes another's work may compete),
-//!    writes its columns, widens the bounds of its zones, puts it at the head of its node's chain
-//!    and sets its `ready` bit, without which it counts for nothing. None of this can fail.
+//! 2. [`Postings::enter`] claims the posting (one bit), writes its columns, widens the bounds of its
+//!    zones and puts it at the head of its node's chain. It counts for nothing yet, but the node
+//!    stays for its sake.
+//! 3. The caller makes the row durable, and links its node.
+//! 4. [`Postings::show`] sets the `ready` bit. Nothing after the first step can fail.
 //!
-//! Nothing is ever moved or taken back, except that [`Postings::mark_dead`] sets a bit.
+//! [`Postings::mark_dead`] sets a bit. What becomes of the dead is told in `reuse`.
 //!
 //! # Why a reader that must see a row also sees its bounds
 //!
 //! A search skips a zone because of bounds that it read at some moment, so a row is lost if it lies
-//! outside of them. Bounds only widen, and those of a row are widened before `publish` returns.
+//! outside of them. Those of a row are widened before `enter` returns, and hold it until it is gone.
 //! A row must be seen only if the reader's snapshot contains it, that is, if its inserter committed
-//! before the snapshot was taken; then `publish` returned before the commit, and taking a snapshot
+//! before the snapshot was taken; then `enter` returned before the commit, and taking a snapshot
 //! synchronises with commits (in Postgres through the lock on the array of running transactions).
 //! So the widening happens before the read, and Relaxed is enough for bounds. A row that is
 //! published while a search runs may be met or not, and its bounds may be seen half widened; no
@@ -33,6 +34,7 @@
 mod block;
 mod boxes;
 mod filter;
+mod reuse;
 mod zones;
 
 pub use block::{BLOCK, Block};
@@ -114,12 +116,23 @@ impl<'r> Postings<'r> {
         self.blocks.reserve(block)
     }
 
-    /// Makes posting `id` visible to searches. False when it was, or is just being, published by
-    /// somebody else.
+    /// Enters posting `id` and makes it visible to searches. False when it was entered before.
     ///
     /// # Panics
     /// When the id was not reserved.
     pub fn publish(&self, id: u32, tid: u64, place: Place<'_>, row: &Row<'_>) -> bool {
+        let entered = self.enter(id, tid, place, row);
+        if entered {
+            self.show(id);
+        }
+        entered
+    }
+
+    /// Writes all of posting `id`, which is not visible yet. False when it was entered before.
+    ///
+    /// # Panics
+    /// When the id was not reserved.
+    pub fn enter(&self, id: u32, tid: u64, place: Place<'_>, row: &Row<'_>) -> bool {
         let (number, slot) = split(id);
         let Some(block) = self.block(number) else {
             unreserved(id)
@@ -127,6 +140,7 @@ impl<'r> Postings<'r> {
         if !block.claim(slot) {
             return false;
         }
+        self.use_up(number, &block);
         block.write(slot, tid, &place, row);
         self.zones.widen(number, &place, row);
         if let Place::Node { node, head } = place {
@@ -147,8 +161,19 @@ impl<'r> Postings<'r> {
                 }
             }
         }
-        block.publish(slot);
         true
+    }
+
+    /// Makes an entered posting visible to searches.
+    ///
+    /// # Panics
+    /// When the id was not reserved.
+    pub fn show(&self, id: u32) {
+        let (number, slot) = split(id);
+        match self.block(number) {
+            Some(block) => block.publish(slot),
+            None => unreserved(id),
+        }
     }
 
     /// Marks the row of a published posting as gone. False when it was already, or when there is no

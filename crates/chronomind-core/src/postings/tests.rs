@@ -303,3 +303,172 @@ fn a_full_region_refuses_and_keeps_what_it_has() {
     }
     assert_eq!(postings.counts(), (u64::from(full), 0));
 }
+
+/// Cuts all chains and frees the blocks that are spent, as vacuum does.
+fn reclaim(postings: &Postings<'_>, heads: &[AtomicU32], blocks: u32) {
+    for head in heads {
+        let empty = postings.cut(head);
+        assert_eq!(empty, postings.chain(head).next().is_none());
+    }
+    postings.count_cut();
+    for number in (0..blocks).rev() {
+        if postings.is_spent(number) {
+            postings.free_block(number);
+        }
+    }
+}
+
+/// A row to come: its node and values, and whether it is the first to go.
+fn newcomer() -> impl Strategy<Value = (u32, Values, bool)> {
+    let value = || prop::option::weighted(0.8, -3..4_i64);
+    (0..NODES + 2, [value(), value()], prop::bool::weighted(0.97))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn the_dead_make_room_and_leave_no_trace(
+        rounds in prop::collection::vec(prop::collection::vec(newcomer(), 1..300), 2..7),
+    ) {
+        let heap = HeapRegion::new(100 * UNIT);
+        let postings = postings(&heap);
+        let heads = heads();
+        let mut alive: Vec<Model> = Vec::new();
+        let mut end = 0;
+        let mut most = 0;
+        for round in rounds {
+            for (node, values, dead) in round {
+                let id = postings.next_free().unwrap_or(end);
+                end = end.max(id + 1);
+                prop_assert!(publish(&postings, id, node, &values, &heads));
+                alive.push(Model { id, node, values, dead });
+            }
+            most = most.max(alive.len());
+            prop_assert!(alive.iter().map(|row| row.id).collect::<std::collections::HashSet<_>>().len() == alive.len());
+            alive.retain(|row| {
+                if row.dead {
+                    assert!(postings.mark_dead(row.id));
+                }
+                !row.dead
+            });
+            reclaim(&postings, &heads, end.div_ceil(BLOCK as u32));
+
+            let (published, dead) = postings.counts();
+            prop_assert_eq!(published - dead, alive.len() as u64);
+            for node in 0..NODES {
+                let chain: Vec<u32> = postings.chain(&heads[node as usize]).collect();
+                let mine = alive.iter().rev().filter(|row| row.node == node);
+                prop_assert_eq!(chain, mine.map(|row| row.id).collect::<Vec<_>>());
+            }
+            for row in &alive {
+                prop_assert!(postings.live(row.id).is_some());
+                for zone in zones_of(row.id) {
+                    let mut bounds = ZoneBounds::new(ATTRIBUTES);
+                    prop_assert!(postings.bounds(zone, 0b11, &mut bounds));
+                    prop_assert!(covers(&bounds.get(), row.node, &row.values));
+                }
+            }
+            let occupied = postings.below(Zone { level: 1, index: 0 }).unwrap().occupied();
+            for number in 0..end / BLOCK as u32 {
+                let block = postings.block(number).unwrap();
+                // What is free leaves nothing behind, in no zone that spans nothing else.
+                prop_assert_eq!(block.ready() == 0, occupied >> number & 1 == 0);
+                prop_assert!(block.live() != 0 || block.ready() != u64::MAX);
+            }
+            if alive.is_empty() && end.is_multiple_of(BLOCK as u32) {
+                let top = postings.below(Zone::ALL).unwrap();
+                prop_assert_eq!(top.occupied(), 0);
+            }
+        }
+        // Each survivor keeps one block at most, beside those that were in use at once.
+        let blocks = end.div_ceil(BLOCK as u32) as usize;
+        prop_assert!(blocks <= alive.len() + most.div_ceil(BLOCK) + 2, "{blocks} blocks");
+    }
+}
+
+#[test]
+fn what_is_loaded_dead_can_be_used_again() {
+    let heap = HeapRegion::new(100 * UNIT);
+    let postings = postings(&heap);
+    let heads = heads();
+    for id in 0..3 * BLOCK as u32 {
+        postings.reserve(id).unwrap();
+        if id == 70 {
+            assert!(publish(&postings, id, 0, &[Some(1), None], &heads));
+        } else {
+            postings.enter_dead(id);
+        }
+    }
+    assert_eq!(postings.counts(), (192, 191));
+    reclaim(&postings, &heads, 3);
+    assert_eq!(postings.counts(), (64, 63));
+    for expected in (0..64).chain(128..192) {
+        assert_eq!(postings.next_free(), Some(expected));
+        assert!(publish(&postings, expected, 1, &[None, Some(2)], &heads));
+    }
+    assert_eq!(postings.next_free(), None);
+    assert!(postings.live(70).is_some());
+}
+
+#[test]
+fn who_reads_while_blocks_are_used_again_never_meets_the_dead() {
+    // Rows of a round carry its number; those of the last round are gone when the next begins.
+    const ROUNDS: u64 = 400;
+    let heap = HeapRegion::new(100 * UNIT);
+    let postings = postings(&heap);
+    let heads = heads();
+    let global = AtomicU64::new(0);
+    let participants = [crate::epoch::Participant::default()];
+    let epochs = crate::epoch::Epochs::new(&global, &participants);
+    let gone = AtomicU64::new(0);
+    let row = |round: u64, id: u32| {
+        postings.reserve(id).unwrap();
+        let values = [encode_int(round as i64), encode_int(-(round as i64))];
+        let row = Row {
+            keys: &values,
+            nulls: 0,
+        };
+        assert!(postings.publish(id, round, place(id % NODES, &heads), &row));
+    };
+    (0..4 * BLOCK as u32).for_each(|id| row(1, id));
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut last = 0;
+            while last < ROUNDS - 1 {
+                let _pin = epochs.pin(0);
+                // Acquire: as a snapshot is to the vacuums before it.
+                last = gone.load(Ordering::Acquire);
+                for (block, slot) in (0..4 * BLOCK as u32).filter_map(|id| postings.live(id)) {
+                    assert!(block.tid(slot) > last);
+                    assert_eq!(block.key(0, slot), encode_int(block.tid(slot) as i64));
+                }
+                for (node, head) in heads.iter().enumerate() {
+                    for id in postings.chain(head) {
+                        let (number, slot) = split(id);
+                        let node_of = postings.block(number).unwrap().node(slot);
+                        assert!(node_of.is_none_or(|of| of == node as u32));
+                    }
+                }
+            }
+        });
+        for round in 2..=ROUNDS {
+            for id in 0..4 * BLOCK as u32 {
+                postings.mark_dead(id);
+            }
+            gone.store(round - 1, Ordering::Release);
+            heads.iter().for_each(|head| assert!(postings.cut(head)));
+            postings.count_cut();
+            let stamp = epochs.stamp();
+            while !epochs.is_safe(stamp) {
+                epochs.try_advance();
+                std::thread::yield_now();
+            }
+            (0..4).for_each(|number| postings.free_block(number));
+            while let Some(id) = postings.next_free() {
+                row(round, id);
+            }
+        }
+        reader.join().unwrap();
+    });
+}

@@ -7,17 +7,19 @@
 //! | words | what |
 //! |---|---|
 //! | 0, 1 | only in the topmost record: postings published, and of those the dead |
-//! | 2 | which of the 64 hold any posting |
-//! | 3, 4 | which hold a row without a vector, or one whose vector has no distance |
+//! | 2 | there too: the first free block, its number + 1, or 0 |
+//! | 3 | there too: how often chains have been cut |
+//! | 4 | which of the 64 hold any posting |
+//! | 5, 6 | which hold a row without a vector, or one whose vector has no distance |
 //! | for each attribute 1 + 64 + 64 | which hold a NULL; complement of the least key; greatest key |
 //!
 //! Least keys are stored as complements so that a zeroed record is 64 empty zones and every bound
-//! only ever grows (`fetch_max`).
+//! grows (`fetch_max`) but where a block is emptied.
 //!
 //! Records are numbered in preorder (a record, then what is below its first child, ...): any number
 //! of postings uses a prefix of the numbers, and nothing moves when a level is added.
 
-use super::Place;
+use super::{BLOCK, Place};
 use crate::arena::WordRecords;
 use crate::error::Result;
 use crate::primitive::{AtomicU64, Ordering};
@@ -30,10 +32,12 @@ const TOP: u32 = 5;
 
 const PUBLISHED: usize = 0;
 const BURIED: usize = 1;
-const OCCUPIED: usize = 2;
-const NULL_DISTANCE: usize = 3;
-const NAN_DISTANCE: usize = 4;
-const ATTRIBUTES: usize = 5;
+const FREE: usize = 2;
+const CUTS: usize = 3;
+const OCCUPIED: usize = 4;
+const NULL_DISTANCE: usize = 5;
+const NAN_DISTANCE: usize = 6;
+const ATTRIBUTES: usize = 7;
 
 /// Words of a record for that many attributes.
 pub(super) const fn words(attributes: usize) -> usize {
@@ -210,6 +214,38 @@ impl Siblings<'_> {
     }
 }
 
+impl Siblings<'_> {
+    /// Makes a zone one that holds what the zones `below` it hold; nothing, where there are none.
+    ///
+    /// One at a time, and not beside [`widen`](Self::widen). Readers may see some of the bounds only
+    /// changed: each of them holds what is below at any time.
+    fn gather(&self, child: usize, attributes: usize, below: Option<&Siblings<'_>>) {
+        let bit = 1 << child;
+        let copy = |word: usize| {
+            let any = below.is_some_and(|below| below.words[word].load(Ordering::Relaxed) != 0);
+            if !any {
+                self.words[word].fetch_and(!bit, Ordering::Relaxed);
+            }
+        };
+        [OCCUPIED, NULL_DISTANCE, NAN_DISTANCE]
+            .into_iter()
+            .for_each(copy);
+        for attribute in 0..attributes {
+            let column = column(attribute);
+            copy(column);
+            for from in [column + 1, column + 1 + FAN] {
+                let greatest = below.map_or(0, |below| {
+                    let keys = below.words[from..from + FAN].iter();
+                    keys.map(|key| key.load(Ordering::Relaxed))
+                        .max()
+                        .unwrap_or(0)
+                });
+                self.words[from + child].store(greatest, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
 fn column(attribute: usize) -> usize {
     ATTRIBUTES + attribute * (1 + 2 * FAN)
 }
@@ -267,6 +303,56 @@ impl<'r> Zones<'r> {
     /// Counts a row that is gone.
     pub(super) fn bury(&self) {
         self.count(BURIED);
+    }
+
+    /// Empties the zone of a block of which all rows are gone, and narrows those that span it. One
+    /// at a time, and not beside [`widen`](Self::widen).
+    pub(super) fn empty(&self, block: u32) {
+        let mut zone = Zone {
+            level: 0,
+            index: block,
+        };
+        while zone != Zone::ALL {
+            let below = (zone.level > 0).then(|| self.below(zone)).flatten();
+            let child = zone.place_in_parent();
+            zone = zone.parent();
+            if let Some(siblings) = self.below(zone) {
+                siblings.gather(child, self.attributes, below.as_ref());
+            }
+        }
+        if let Some(top) = self.below(Zone::ALL) {
+            top.words[PUBLISHED].fetch_sub(BLOCK as u64, Ordering::Relaxed);
+            top.words[BURIED].fetch_sub(BLOCK as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a row that was gone before it came.
+    pub(super) fn count_dead(&self) {
+        self.count(PUBLISHED);
+        self.count(BURIED);
+    }
+
+    /// The first free block: its number + 1, or 0.
+    pub(super) fn free(&self) -> u32 {
+        self.below(Zone::ALL)
+            .map_or(0, |top| top.words[FREE].load(Ordering::Relaxed) as u32)
+    }
+
+    pub(super) fn set_free(&self, first: u32) {
+        if let Some(top) = self.below(Zone::ALL) {
+            top.words[FREE].store(u64::from(first), Ordering::Relaxed);
+        }
+    }
+
+    /// How often chains have been cut.
+    pub(super) fn cuts(&self) -> u64 {
+        self.below(Zone::ALL)
+            .map_or(0, |top| top.words[CUTS].load(Ordering::Relaxed))
+    }
+
+    /// Counts that chains have been cut.
+    pub(super) fn count_cut(&self) {
+        self.count(CUTS);
     }
 
     /// Postings published and, of those, the dead.

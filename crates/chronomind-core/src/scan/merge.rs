@@ -80,6 +80,7 @@ impl Merge {
         if self.ranked.next_round() {
             self.plan = Plan::Survey;
         }
+        self.settled.resume(postings, near);
         if self.settled.is_empty() {
             let frontier = near.frontier(work.question.care());
             self.reach.extend(frontier.min(FARTHEST));

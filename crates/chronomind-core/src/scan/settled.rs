@@ -1,7 +1,8 @@
 //! Nodes that the graph has settled and whose rows are still to be scored.
 //!
 //! A vector may have any number of rows, so that their chain is followed in portions. The queue
-//! remembers where it stands by the id of a posting.
+//! remembers where it stands by the id of a posting, until vacuum cuts chains: that posting may be in
+//! another chain by the time the search goes on, so the walk begins again at the node.
 
 use super::near::Near;
 use crate::postings::Postings;
@@ -11,12 +12,30 @@ use crate::postings::Postings;
 pub(super) struct Settled {
     /// In reverse order.
     nodes: Vec<(u32, f64)>,
-    /// What is left of a node's chain, and the node's distance.
-    chain: Option<(u32, f64)>,
+    chain: Option<Rest>,
     followed: u64,
+    /// How often chains had been cut when the search last looked.
+    cuts: u64,
+}
+
+/// What is left of a node's chain.
+struct Rest {
+    node: u32,
+    distance: f64,
+    next: u32,
 }
 
 impl Settled {
+    /// To be called at the beginning of each step.
+    pub(super) fn resume<N: Near>(&mut self, postings: &Postings<'_>, near: &N) {
+        let cuts = postings.cuts();
+        if cuts != std::mem::replace(&mut self.cuts, cuts)
+            && let Some(rest) = &mut self.chain
+        {
+            rest.next = postings.chain(near.head(rest.node)).rest();
+        }
+    }
+
     /// Takes the nodes that the graph has settled since the last time.
     pub(super) fn refill<N: Near>(&mut self, near: &mut N) {
         near.drain(&mut self.nodes);
@@ -30,16 +49,22 @@ impl Settled {
         near: &N,
     ) -> Option<(u32, f64)> {
         loop {
-            if let Some((first, distance)) = self.chain.take() {
-                let mut chain = postings.chain_from(first);
+            if let Some(rest) = &mut self.chain {
+                let mut chain = postings.chain_from(rest.next);
                 if let Some(posting) = chain.next() {
-                    self.chain = Some((chain.rest(), distance));
+                    rest.next = chain.rest();
                     self.followed += 1;
-                    return Some((posting, distance));
+                    return Some((posting, rest.distance));
                 }
             }
+            self.chain = None;
             let (node, distance) = self.nodes.pop()?;
-            self.chain = Some((postings.chain(near.head(node)).rest(), distance));
+            let next = postings.chain(near.head(node)).rest();
+            self.chain = Some(Rest {
+                node,
+                distance,
+                next,
+            });
         }
     }
 

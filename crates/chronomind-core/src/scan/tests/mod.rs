@@ -484,3 +484,68 @@ fn rows_that_were_there_before_come_once_and_in_order_while_others_arrive_and_di
         writer.join().unwrap();
     });
 }
+
+#[test]
+fn rows_that_stay_come_once_and_in_order_while_the_places_of_others_are_used_again() {
+    const ROWS: u32 = 4_096;
+    const NODES: u32 = 8;
+    let stays = |id: u32| (id / 64).is_multiple_of(4);
+    for order in [AnyOrder::Nearest, AnyOrder::Blend(blend(0.4, 0.2))] {
+        let heap = HeapRegion::new(2_000 * UNIT);
+        let distances = (0..NODES).map(|i| uniform(i.into()) * 2.0).collect();
+        let world = World::new(&heap, distances);
+        let model = |id: u32, node: u32| Model {
+            id,
+            at: At::Node(node % NODES),
+            keys: [
+                Some(encode_int(-i64::from(id * 37 % 1_000) * HOUR)),
+                Some(encode_float(uniform(id.into()))),
+                None,
+                None,
+            ],
+            dead: false,
+        };
+        let rows: Vec<Model> = (0..ROWS).map(|id| model(id, id)).collect();
+        rows.iter().for_each(|row| world.publish(row));
+        let mut near = Sorted::new(&world, 1, &HashSet::new());
+        let filter = Filter::default();
+        let mut scan = Scan::new(order.clone(), filter, None, ATTRIBUTES, 10, MEMORY);
+        let (mut found, mut block, mut steps) = (Vec::new(), 0, 0);
+        loop {
+            match scan.step(&world.postings, &mut near) {
+                Step::Found(row) if stays(row.posting) => found.push(row),
+                Step::Found(_) | Step::Working => {}
+                Step::Done => break,
+            }
+            steps += 1;
+            if block == ROWS / 64 || steps % 5 != 0 {
+                continue;
+            }
+            // The rows of a block go, and others, of other nodes, come in their places.
+            if !stays(block * 64) {
+                for id in block * 64..(block + 1) * 64 {
+                    assert!(world.postings.mark_dead(id));
+                }
+                for head in &world.heads {
+                    world.postings.cut(head);
+                }
+                world.postings.count_cut();
+                assert!(world.postings.is_spent(block));
+                world.postings.free_block(block);
+                while let Some(id) = world.postings.next_free() {
+                    world.publish(&model(id, id + 3));
+                }
+            }
+            block += 1;
+        }
+        assert!(block == ROWS / 64, "the search was over too soon");
+        let expected: Vec<&Model> = rows.iter().filter(|row| stays(row.id)).collect();
+        let ids: HashSet<u32> = found.iter().map(|row| row.posting).collect();
+        assert_eq!((ids.len(), found.len()), (expected.len(), expected.len()));
+        for row in &found {
+            let at = rows[row.posting as usize].at;
+            assert_eq!(row.distance, world.distance(at));
+        }
+        assert!(is_ascending(&order, found));
+    }
+}

@@ -1,0 +1,110 @@
+//! What becomes of the dead: their chains are cut, and their blocks are used again.
+//!
+//! Postings are used again by the block of 64, when all of it are dead: slot by slot, rows of today
+//! would spread over the zones of the past, whose bounds would hold everything soon.
+//!
+//! 1. [`Postings::cut`] takes the dead out of a node's chain. Who walks there goes on unhindered.
+//! 2. [`Postings::count_cut`] tells those who remember a place in a chain from one pin to the next
+//!    that they must look it up again ([`Postings::cuts`]).
+//! 3. Two epochs later nobody is at a dead posting any more, and a block that
+//!    [is spent](Postings::is_spent) is [freed](Postings::free_block): its zone is emptied, the zones
+//!    above it are narrowed, and [`Postings::next_free`] gives its ids out in their order.
+//!
+//! Which blocks are free is known in memory alone: whoever loads an index finds it out again from
+//! which postings are dead. A search may meet a posting that is used again under the id by which it
+//! remembers another, and then gives the wrong row out. No snapshot that it serves contains either
+//! of the two: the one was gone for every snapshot when vacuum took it, the other came later.
+//!
+//! Cutting, freeing and [`Postings::enter`] come one at a time: callers have a lock for that.
+
+use super::{Block, Postings, split};
+use crate::postings::BLOCK;
+use crate::primitive::{AtomicU32, Ordering};
+
+impl Postings<'_> {
+    /// Takes the dead out of the chain of a node. True when nothing is left in it.
+    pub fn cut(&self, head: &AtomicU32) -> bool {
+        let mut before: Option<(Block<'_>, usize, u32)> = None;
+        // Acquire: as in `chain`.
+        let mut next = head.load(Ordering::Acquire);
+        while let Some(id) = next.checked_sub(1) {
+            let (number, slot) = split(id);
+            let Some(block) = self.block(number) else {
+                break;
+            };
+            next = block.next(slot);
+            if !block.is_dead(slot) {
+                if let Some(node) = block.node(slot) {
+                    before = Some((block, slot, node));
+                }
+                continue;
+            }
+            match before {
+                Some((block, slot, node)) => block.set_next(slot, node, next),
+                // Release: pairs with the Acquire in `chain`, as all pushes before this one do.
+                None => head.store(next, Ordering::Release),
+            }
+            block.let_go(slot);
+        }
+        before.is_none()
+    }
+
+    /// To be called when chains have been cut, before the epoch is looked at from which on nobody
+    /// meets the dead.
+    pub fn count_cut(&self) {
+        self.zones.count_cut();
+    }
+
+    /// How often chains have been cut. While the number is the same, the places that were met in
+    /// chains are still in them, or nobody has used them again.
+    pub fn cuts(&self) -> u64 {
+        self.zones.cuts()
+    }
+
+    /// True when all postings of a block are dead, and in no chain.
+    pub fn is_spent(&self, number: u32) -> bool {
+        self.block(number).is_some_and(|block| block.is_spent())
+    }
+
+    /// Makes the ids of a block that is spent, and that nobody meets, the next to be given out.
+    pub fn free_block(&self, number: u32) {
+        let Some(block) = self.block(number) else {
+            return;
+        };
+        block.clear();
+        self.zones.empty(number);
+        block.set_next_free(self.zones.free());
+        self.zones.set_free(number + 1);
+    }
+
+    /// The posting to enter next, if one may be used again.
+    pub fn next_free(&self) -> Option<u32> {
+        let number = self.zones.free().checked_sub(1)?;
+        let slot = self.block(number)?.claimed().trailing_ones();
+        Some(number * BLOCK as u32 + slot)
+    }
+
+    /// Enters a posting of which nothing is known but that it is dead.
+    ///
+    /// # Panics
+    /// When the id was not reserved.
+    pub fn enter_dead(&self, id: u32) {
+        let (number, slot) = split(id);
+        let Some(block) = self.block(number) else {
+            super::unreserved(id)
+        };
+        if block.claim(slot) {
+            block.let_go(slot);
+            block.publish(slot);
+            block.mark_dead(slot);
+            self.zones.count_dead();
+        }
+    }
+
+    /// Takes a block that has no free posting left off the free ones.
+    pub(super) fn use_up(&self, number: u32, block: &Block<'_>) {
+        if block.claimed() == u64::MAX && self.zones.free() == number + 1 {
+            self.zones.set_free(block.next_free());
+        }
+    }
+}

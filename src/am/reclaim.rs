@@ -1,0 +1,102 @@
+//! What vacuum gives back: the room of rows that are gone.
+//!
+//! All of it is done in memory, under the meta page's lock where an insert must not come between, a
+//! few nodes or blocks at a time. Nothing remembers how far it came: which postings are dead says what
+//! is still to be done, so that the next vacuum goes on where a cancelled one stopped.
+
+use chronomind_core::epoch::Epochs;
+use chronomind_core::index::Index;
+use chronomind_core::postings::{BLOCK, bits};
+
+use crate::error::Result;
+use crate::pages::append::while_nobody_appends;
+use crate::pg::relation::Relation;
+use crate::pg::{interrupt, wait};
+use crate::recovery::Memory;
+use crate::shmem;
+
+/// Nodes, or blocks, done under one lock.
+const BATCH: usize = 64;
+/// How often to wait, some milliseconds each time, for those who still look at what is gone. Searches
+/// look for microseconds; whoever takes longer was stopped by the system, or is being debugged.
+const PATIENCE: usize = 200;
+
+/// Makes room of what is dead.
+pub fn reclaim(index: Relation, memory: &Memory) -> Result<()> {
+    let postings = memory.index.postings();
+    cut_chains(index, memory);
+    postings.count_cut();
+    if has_passed(shmem::epochs()?) {
+        free_blocks(index, memory);
+    }
+    Ok(())
+}
+
+/// Blocks that have memory, in order.
+fn blocks(index: &Index<'static>) -> u32 {
+    let postings = index.postings();
+    (0..)
+        .take_while(|&number| postings.block(number).is_some())
+        .count() as u32
+}
+
+/// Takes the dead out of the chains of their nodes.
+fn cut_chains(index: Relation, memory: &Memory) {
+    let postings = memory.index.postings();
+    let mut nodes = Vec::new();
+    let cut = |nodes: &mut Vec<u32>| {
+        interrupt::vacuum_delay();
+        nodes.sort_unstable();
+        nodes.dedup();
+        while_nobody_appends(index, || {
+            for &node in nodes.iter() {
+                postings.cut(memory.index.graph().postings_of(node));
+            }
+        });
+        nodes.clear();
+    };
+    for number in 0..blocks(&memory.index) {
+        let Some(block) = postings.block(number) else {
+            break;
+        };
+        nodes.extend(bits(block.ready() & !block.live()).filter_map(|slot| block.node(slot)));
+        if nodes.len() >= BATCH {
+            cut(&mut nodes);
+        }
+    }
+    cut(&mut nodes);
+}
+
+/// Waits until nobody looks at what was out of reach before. False when somebody does not stop.
+fn has_passed(epochs: Epochs<'static>) -> bool {
+    let stamp = epochs.stamp();
+    for _ in 0..PATIENCE {
+        epochs.try_advance();
+        epochs.try_advance();
+        if epochs.is_safe(stamp) {
+            return true;
+        }
+        wait::briefly();
+    }
+    false
+}
+
+/// Lets inserts use the blocks of which all postings are dead.
+fn free_blocks(index: Relation, memory: &Memory) {
+    let postings = memory.index.postings();
+    // From the end, so that the first are given out first.
+    let all: Vec<u32> = (0..blocks(&memory.index)).rev().collect();
+    for batch in all.chunks(BLOCK * BATCH) {
+        interrupt::vacuum_delay();
+        let spent: Vec<u32> = batch
+            .iter()
+            .copied()
+            .filter(|&number| postings.is_spent(number))
+            .collect();
+        for spent in spent.chunks(BATCH) {
+            while_nobody_appends(index, || {
+                spent.iter().for_each(|&number| postings.free_block(number))
+            });
+        }
+    }
+}
