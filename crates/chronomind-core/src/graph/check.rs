@@ -1,7 +1,9 @@
 //! A look at the whole structure: does every invariant of the graph hold?
 //!
 //! Used by every test that builds a graph and by the index check of the Postgres side. It may run
-//! beside writers: what it calls broken is broken at any moment, not only at rest.
+//! beside writers: what it calls broken is broken at any moment, not only at rest. The spanning tree
+//! and the list of free nodes are judged only if no node has died that is not free again, because
+//! newcomers may be without a parent, and the tree torn, until then.
 
 use super::Graph;
 use super::links::id_of;
@@ -16,6 +18,10 @@ pub struct Report {
     pub live: u32,
     /// Nodes stored or being linked.
     pub unlinked: u32,
+    /// Nodes that have died and are still in the graph.
+    pub dead: u32,
+    /// Nodes whose place is free.
+    pub free: u32,
     /// Links on layer 0.
     pub links: u64,
     /// Highest layer in use.
@@ -28,6 +34,7 @@ impl Graph<'_> {
     /// # Errors
     /// [`Error::Inconsistent`] with the first broken invariant; [`Error::Stopped`].
     pub fn check(&self, interrupt: &mut Interrupt<'_>) -> Result<Report> {
+        let calm = Calm::of(self);
         let len = self.len();
         let mut report = Report::default();
         let mut live = Vec::new();
@@ -36,12 +43,17 @@ impl Graph<'_> {
                 return Err(Error::Stopped);
             }
             match self.state(id) {
-                State::Free | State::Filling => continue,
+                State::Free => {
+                    report.free += 1;
+                    continue;
+                }
+                State::Filling => continue,
                 State::Stored | State::Linking => report.unlinked += 1,
                 State::Live => {
-                    self.check_kin(id)?;
+                    self.check_kin(id, &calm)?;
                     live.push(id);
                 }
+                State::Dead => report.dead += 1,
             }
             let layer = self.node(id).layer();
             if layer != self.config.layer_of(id) {
@@ -60,19 +72,47 @@ impl Graph<'_> {
         }
         report.live = live.len() as u32;
         let reached = self.reached(false, interrupt)?;
-        if let Some(id) = live.into_iter().find(|&id| !reached.contains(id)) {
+        if let Some(id) = live.into_iter().find(|&id| !reached.contains(id))
+            && calm.lasts(self)
+        {
             return Err(Error::Inconsistent {
                 what: "the spanning tree does not hold a node",
                 id,
             });
         }
+        self.check_free(&calm)?;
         Ok(report)
     }
 
+    /// Follows the list of free nodes.
+    fn check_free(&self, calm: &Calm) -> Result<()> {
+        let top = self.peek_free();
+        let (mut next, mut count) = (top, 0);
+        while let Some(id) = next {
+            count += 1;
+            let is_sound = count <= self.len() && self.state(id) == State::Free;
+            if !is_sound && self.peek_free() == top && calm.lasts(self) {
+                return Err(Error::Inconsistent {
+                    what: "the list of free nodes holds one that is not",
+                    id,
+                });
+            }
+            if !is_sound {
+                break;
+            }
+            // Relaxed: acquired with the top.
+            let below = self.node(id).header.next_free.load(Ordering::Relaxed);
+            next = below.checked_sub(1);
+        }
+        Ok(())
+    }
+
     /// A link of the tree stands at both ends by the time both are live, and stays.
-    fn check_kin(&self, id: u32) -> Result<()> {
+    fn check_kin(&self, id: u32, calm: &Calm) -> Result<()> {
         for kin in self.kin(id) {
-            if self.state(kin) == State::Live && !self.kin(kin).any(|back| back == id) {
+            let is_torn =
+                || self.state(kin) == State::Live && !self.kin(kin).any(|back| back == id);
+            if is_torn() && calm.lasts(self) {
                 return Err(Error::Inconsistent {
                     what: "a link of the spanning tree has one end only",
                     id,
@@ -82,18 +122,13 @@ impl Graph<'_> {
         Ok(())
     }
 
-    /// Reads the list from its end: slots are taken from the front and stay taken, so one that is
-    /// empty after one behind it was seen taken is empty for no good reason, whoever writes.
     fn check_list(&self, id: u32, layer: u32) -> Result<u64> {
         let broken = |what| Err(Error::Inconsistent { what, id });
         let mut seen: Vec<(u32, &AtomicU64)> = Vec::new();
-        for slot in self.list(id, layer).iter().rev() {
+        for slot in self.list(id, layer) {
             // Acquire: the state of the node behind the id is looked at next.
             let Some(other) = id_of(slot.load(Ordering::Acquire)) else {
-                if seen.is_empty() {
-                    continue;
-                }
-                return broken("an empty slot stands before a taken one");
+                continue;
             };
             if other == id {
                 return broken("a node is its own neighbour");
@@ -105,7 +140,8 @@ impl Graph<'_> {
             if twin.is_some_and(|(_, twin)| still(twin) && still(slot)) {
                 return broken("a neighbour stands in a list twice");
             }
-            if !matches!(self.state(other), State::Linking | State::Live) {
+            // It may have left the list and become free between two looks.
+            if !self.state(other).is_linked() && still(slot) && !self.state(other).is_linked() {
                 return broken("a link leads to a node that was never linked");
             }
             if self.node(other).layer() < layer {
@@ -114,5 +150,22 @@ impl Graph<'_> {
             seen.push((other, slot));
         }
         Ok(seen.len() as u64)
+    }
+}
+
+/// Whether the spanning tree may be judged.
+struct Calm(Option<u32>);
+
+impl Calm {
+    fn of(graph: &Graph<'_>) -> Calm {
+        // Acquire: pairs with the Release in `unlink`; the tree that it has mended is looked at next.
+        let freed = graph.header.freed.load(Ordering::Acquire);
+        let retired = graph.header.retired.load(Ordering::Relaxed);
+        Calm((retired == freed).then_some(retired))
+    }
+
+    /// True when no node has died since. What `unlink` changes is seen after the deaths before it.
+    fn lasts(&self, graph: &Graph<'_>) -> bool {
+        self.0 == Some(graph.header.retired.load(Ordering::Relaxed))
     }
 }

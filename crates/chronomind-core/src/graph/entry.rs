@@ -1,8 +1,9 @@
 //! Where every search starts: a node of the highest layer.
 //!
-//! The problem: the entry point must rise when a higher node appears and must never fall or name a
-//! node that is not linked yet, while searches read it at any time. It is one word: 0 for an empty
-//! graph, else `(layer + 1) << 32 | id`; a node becomes the entry point only after it is linked.
+//! The problem: the entry point must rise when a higher node appears, must never name a node that is
+//! not linked yet, and falls only when it dies, while searches read it at any time. It is one word: 0
+//! for a graph without live nodes, else `(layer + 1) << 32 | id`; a node becomes the entry point only
+//! after it is linked.
 
 use crate::primitive::{AtomicU64, Ordering};
 
@@ -59,4 +60,12 @@ pub(crate) fn raise(word: &AtomicU64, entry: Entry) -> bool {
         }
     }
     false
+}
+
+/// Puts `heir` in the place of an entry point that has died, unless somebody has done so; without an
+/// heir the graph is empty again.
+pub(crate) fn inherit(word: &AtomicU64, dead: Entry, heir: Option<Entry>) {
+    let heir = heir.map_or(0, Entry::pack);
+    // Release: pairs with the Acquire in `load`.
+    let _ = word.compare_exchange(dead.pack(), heir, Ordering::Release, Ordering::Relaxed);
 }

@@ -7,7 +7,9 @@
 //!
 //! The parent (see [`links`](super::links)) is the nearest node that hangs in the tree itself, so that
 //! no two newcomers can be each other's only hold, and that has few enough links of the tree for its
-//! list to still serve as one. It need not be live: its hold on the tree is all that counts.
+//! list to still serve as one. It need not be live: its hold on the tree is all that counts. Only a dead
+//! one is no parent, nor any newcomer's neighbour, though newcomers walk through it. Who finds nobody
+//! but the dead stays without a parent until they have left (see [`unlink`](super::unlink)).
 
 use super::beam::Candidate;
 use super::entry::{self, Entry};
@@ -20,10 +22,10 @@ use super::{Graph, Probe};
 /// Buffers of one inserter.
 #[derive(Default)]
 pub struct Inserter {
-    walk: Walk,
+    pub(super) walk: Walk,
     pub(super) probe: Probe,
-    other: Probe,
-    chosen: Vec<Neighbour>,
+    pub(super) other: Probe,
+    pub(super) chosen: Vec<Neighbour>,
     pub(super) starts: Vec<Candidate>,
     list: List,
 }
@@ -43,10 +45,14 @@ impl Graph<'_> {
             inserter.starts.clear();
             inserter.starts.push(nearest);
             for at in (0..=layer.min(entry.layer)).rev() {
-                self.link_layer(id, at, inserter);
+                self.gather(id, at, inserter);
+                self.connect(id, at, &[State::Linking, State::Live], inserter);
             }
             self.find_parent(id, inserter);
-            entry::raise(self.entry_word(), Entry { id, layer });
+            // Searches start where everybody is reached from.
+            if self.is_hung(id) {
+                entry::raise(self.entry_word(), Entry { id, layer });
+            }
         }
         node.finish_linking();
     }
@@ -79,8 +85,9 @@ impl Graph<'_> {
         );
     }
 
-    fn link_layer(&self, id: u32, layer: u32, inserter: &mut Inserter) {
-        self.gather(id, layer, inserter);
+    /// Fills a list of a node with the best of `inserter.starts` that are in one of the given states,
+    /// and links back.
+    pub(super) fn connect(&self, id: u32, layer: u32, states: &[State], inserter: &mut Inserter) {
         let Inserter {
             probe,
             other,
@@ -90,7 +97,7 @@ impl Graph<'_> {
             ..
         } = inserter;
         let own = self.list(id, layer);
-        self.choose(starts, own.len(), other, chosen);
+        self.choose(starts, states, own.len(), other, chosen);
         for neighbour in chosen.iter() {
             let marks = if neighbour.pruned { PRUNED } else { 0 };
             links::add(own, neighbour.id, marks, neighbour.key);
@@ -114,7 +121,7 @@ impl Graph<'_> {
         let mut nearest = None;
         for at in 0..inserter.starts.len() {
             let candidate = inserter.starts[at];
-            if !self.is_hung(candidate.id()) {
+            if !self.is_hung(candidate.id()) || self.is_dead(candidate.id()) {
                 continue;
             }
             if self.adopt(candidate.id(), candidate.key(), id, inserter) {
@@ -147,7 +154,9 @@ impl Graph<'_> {
                 return;
             };
             // Who was hung just now may not hold its parent yet, and would lead its children nowhere.
-            links::hold_parent(self.list(next, 0), at, f32::NAN, &mut inserter.list);
+            if !self.is_dead(at) {
+                links::hold_parent(self.list(next, 0), at, f32::NAN, &mut inserter.list);
+            }
             (before, at) = (at, next);
         }
     }
@@ -164,10 +173,12 @@ impl Graph<'_> {
         (self.shape.slots / 2).max(3)
     }
 
-    /// Makes a node that is hung the parent of one that is not. False when it has children enough.
-    fn adopt(&self, parent: u32, key: f32, id: u32, inserter: &mut Inserter) -> bool {
+    /// Makes a node that is hung the parent of one that is not. False when it is dead or has children
+    /// enough.
+    pub(super) fn adopt(&self, parent: u32, key: f32, id: u32, inserter: &mut Inserter) -> bool {
         let list = &mut inserter.list;
-        self.kin(parent).count() < self.most_kin()
+        !self.is_dead(parent)
+            && self.kin(parent).count() < self.most_kin()
             && links::hold_child(self.list(parent, 0), id, key, list)
             && links::hold_parent(self.list(id, 0), parent, key, list)
     }

@@ -15,9 +15,18 @@
 //! full list is compared with all of its neighbours: measuring them again would be two fifths of the
 //! distances that an insert computes.
 //!
-//! Empty slots are taken from the front and never become empty again. Two writers that want to add
-//! the same id therefore meet at the same first empty slot, and the loser sees the winner's id:
-//! no list ever holds an id twice.
+//! Empty slots are taken from the front. Two writers that want to add the same id therefore meet at
+//! the same first empty slot, and the loser sees the winner's id: no list ever holds an id twice.
+//!
+//! # Neighbours that are gone
+//!
+//! Dead nodes leave the lists of the others by [`supplant`], which puts live ones in their slots and
+//! empties a slot only where there are too few. The argument above survives that, because the lists
+//! that it touches are those of linked nodes: into them an id comes from one hand at a time, that of its
+//! own inserter while it is being linked, that of the one who unlinks the dead when it is live. One
+//! hand looks whether the id is there before it takes an empty slot, and finds out the truth. Where two
+//! do add the same id, the list is that of a node which is being linked; it names no dead node, and its
+//! slots stay taken.
 //!
 //! # The spanning tree
 //!
@@ -66,7 +75,8 @@ pub fn is_spanning(word: u64) -> bool {
     word as u32 & SPANNING != 0
 }
 
-fn key_of(word: u64) -> f32 {
+/// The key of the distance in a slot word, NaN while unknown.
+pub(crate) fn key_of(word: u64) -> f32 {
     f32::from_bits((word >> 32) as u32)
 }
 
@@ -78,8 +88,20 @@ pub(crate) enum Added {
     Full,
 }
 
+/// Whether a list names a node.
+pub(crate) fn names(slots: &[AtomicU64], id: u32) -> bool {
+    slots
+        .iter()
+        // Acquire: pairs with the Release in `add`, for the callers that go on to follow the id.
+        .any(|slot| id_of(slot.load(Ordering::Acquire)) == Some(id))
+}
+
 /// Puts a neighbour into the first empty slot.
 pub(crate) fn add(slots: &[AtomicU64], id: u32, marks: u32, key: f32) -> Added {
+    // It may stand behind a slot that has become empty.
+    if names(slots, id) {
+        return Added::AlreadyThere;
+    }
     for slot in slots {
         // Acquire: pairs with the Release below, for the callers that go on to follow the id.
         let mut word = slot.load(Ordering::Acquire);
@@ -183,6 +205,37 @@ fn hold(
         };
         if list.replace(slots, at, word) {
             return true;
+        }
+    }
+}
+
+/// Puts others in the slots of neighbours that are gone and in empty ones, as far as there are any, and
+/// empties the rest of the former. The others must be live, and the list that of a node which is linked.
+pub(crate) fn supplant(
+    slots: &[AtomicU64],
+    is_gone: impl Fn(u32) -> bool,
+    others: impl IntoIterator<Item = u64>,
+) {
+    let mut others = others.into_iter();
+    let mut next = None;
+    for slot in slots {
+        let mut word = slot.load(Ordering::Relaxed);
+        while id_of(word).is_none_or(&is_gone) {
+            // Who linked back before it became live is seen here.
+            let is_new = |other: &u64| id_of(*other).is_some_and(|id| !names(slots, id));
+            next = next.filter(is_new).or_else(|| others.by_ref().find(is_new));
+            let new = next.unwrap_or(0);
+            if new == word {
+                break;
+            }
+            // Release: as in `add`.
+            match slot.compare_exchange(word, new, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => {
+                    next = None;
+                    break;
+                }
+                Err(now) => word = now,
+            }
         }
     }
 }

@@ -10,6 +10,7 @@
 //! [`Graph::link`], which cannot fail.
 
 pub(crate) mod entry;
+pub(crate) mod free;
 #[cfg(test)]
 pub(crate) mod line;
 pub(crate) mod links;
@@ -18,6 +19,10 @@ pub(crate) mod links;
 mod beam;
 #[cfg(not(loom))]
 mod check;
+#[cfg(not(loom))]
+mod dead;
+#[cfg(not(loom))]
+mod forest;
 #[cfg(not(loom))]
 mod insert;
 #[cfg(not(loom))]
@@ -29,7 +34,11 @@ mod node;
 #[cfg(not(loom))]
 mod reach;
 #[cfg(not(loom))]
+mod repair;
+#[cfg(not(loom))]
 mod search;
+#[cfg(not(loom))]
+mod unlink;
 #[cfg(not(loom))]
 mod view;
 

@@ -6,6 +6,7 @@
 //! which is worth .016 of recall at a beam of 40.
 
 use super::beam::Candidate;
+use super::node::State;
 use super::{Graph, Probe};
 
 /// A chosen neighbour.
@@ -17,24 +18,25 @@ pub(crate) struct Neighbour {
 }
 
 impl Graph<'_> {
-    /// Chooses at most `most` of the candidates, which come nearest first.
+    /// Chooses at most `most` of the candidates that are in one of the given states. They come
+    /// nearest first.
     pub(crate) fn choose(
         &self,
         candidates: &[Candidate],
+        states: &[State],
         most: usize,
         probe: &mut Probe,
         chosen: &mut Vec<Neighbour>,
     ) {
         chosen.clear();
-        if candidates.len() <= 1 {
-            chosen.extend(candidates.iter().map(|candidate| kept(candidate, false)));
-            return;
-        }
         let mut diverse: Vec<u32> = Vec::with_capacity(most);
         let mut pruned: Vec<Candidate> = Vec::with_capacity(most);
         for candidate in candidates {
             if diverse.len() == most {
                 break;
+            }
+            if !states.contains(&self.node(candidate.id()).state()) {
+                continue;
             }
             self.probe_node(candidate.id(), probe);
             if self.any_nearer(probe, &diverse, candidate.key()) {

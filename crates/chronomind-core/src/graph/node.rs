@@ -25,10 +25,15 @@ const SLOTS_AT: usize = size_of::<NodeHeader>();
 /// | Filling | Stored | the same, when the bytes are in place |
 /// | Stored | Linking | whoever links it: its inserter, or the loader after a restart |
 /// | Linking | Live | the same, when its own lists and the links back stand |
+/// | Live | Dead | vacuum, when its last row is gone: [`Graph::retire`](super::Graph::retire) |
+/// | Dead | Free | [`Graph::unlink`](super::Graph::unlink), when nobody can meet it any more |
+///
+/// Free again, a node keeps its id, and with it its layers, and whoever stores the next vector in it
+/// begins anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum State {
-    /// No vector yet.
+    /// No vector; the lists are empty.
     Free = 0,
     /// Somebody is storing the vector.
     Filling = 1,
@@ -38,6 +43,8 @@ pub enum State {
     Linking = 3,
     /// Linked.
     Live = 4,
+    /// Has no rows any more; readers may still meet it, nobody links to it.
+    Dead = 5,
 }
 
 impl State {
@@ -47,8 +54,14 @@ impl State {
             1 => State::Filling,
             2 => State::Stored,
             3 => State::Linking,
-            _ => State::Live,
+            4 => State::Live,
+            _ => State::Dead,
         }
+    }
+
+    /// Whether links may lead to the node.
+    pub(crate) fn is_linked(self) -> bool {
+        matches!(self, State::Linking | State::Live | State::Dead)
     }
 }
 
@@ -58,13 +71,15 @@ pub(crate) struct NodeHeader {
     state: AtomicU32,
     /// Highest layer.
     layer: AtomicU32,
-    /// First of the node's records in the array of upper lists.
+    /// First of the node's records in the array of upper lists + 1, 0 while it has none.
     upper: AtomicU32,
     /// Head of the chain of the node's postings: posting id + 1, 0 for none.
     pub(crate) postings: AtomicU32,
     /// 1 / |vector| as bits.
     inverse_norm: AtomicU32,
-    reserved: [AtomicU32; 3],
+    /// The next on the list of free nodes, see [`free`](super::free).
+    pub(crate) next_free: AtomicU32,
+    reserved: [AtomicU32; 2],
 }
 
 const _: () = assert!(size_of::<NodeHeader>() == 32);
@@ -146,7 +161,14 @@ impl<'r> Node<'r> {
         self.set_state(State::Live);
     }
 
-    /// Stores vector, norm and layers, once. Returns false when somebody else has begun to.
+    /// Ends the life of a node that nobody can meet any more and whose lists are empty.
+    pub(crate) fn finish(&self) {
+        // Relaxed: released by the state.
+        self.header.postings.store(0, Ordering::Relaxed);
+        self.set_state(State::Free);
+    }
+
+    /// Stores vector, norm and layers. Returns false when the node is not free.
     pub(crate) fn store(&self, vector: &[u8], inverse_norm: f32, layer: u32, upper: u32) -> bool {
         debug_assert_eq!(vector.len(), self.vector_bytes);
         if !self.begin(State::Free, State::Filling) {
@@ -163,7 +185,7 @@ impl<'r> Node<'r> {
             .inverse_norm
             .store(inverse_norm.to_bits(), Ordering::Relaxed);
         self.header.layer.store(layer, Ordering::Relaxed);
-        self.header.upper.store(upper, Ordering::Relaxed);
+        self.header.upper.store(upper + 1, Ordering::Relaxed);
         self.set_state(State::Stored);
         true
     }
@@ -171,8 +193,9 @@ impl<'r> Node<'r> {
     /// The vector's bytes. To be asked for only of nodes at least `Stored`, as all linked ones are.
     #[inline(always)]
     pub(crate) fn vector(&self) -> &'r [u8] {
-        // SAFETY: inside the record; never written again once `Stored`, and whoever reached the
-        // node through a link or saw `Stored` has an Acquire that follows the writes.
+        // SAFETY: inside the record, and whoever reached the node through a link or saw `Stored` has
+        // an Acquire that follows the writes. It is written again only when the node was free in
+        // between, which no pin under which it could be reached outlasts (see `unlink`).
         unsafe { std::slice::from_raw_parts(self.vector, self.vector_bytes) }
     }
 
@@ -186,8 +209,9 @@ impl<'r> Node<'r> {
         self.header.layer.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn upper(&self) -> u32 {
-        self.header.upper.load(Ordering::Relaxed)
+    /// The first of the node's upper lists, once it was stored for the first time.
+    pub(crate) fn upper(&self) -> Option<u32> {
+        self.header.upper.load(Ordering::Relaxed).checked_sub(1)
     }
 
     /// Asks for the cache lines of header and links.

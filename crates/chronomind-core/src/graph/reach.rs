@@ -107,7 +107,7 @@ impl Graph<'_> {
             if reached.contains(id) || self.state(id) != State::Live {
                 continue;
             }
-            self.nearest_reached(id, &reached, inserter);
+            self.gather_among(id, |other| reached.contains(other), inserter);
             reached.spread(self, id, true, interrupt)?;
             self.find_parent(id, inserter);
             found += 1;
@@ -115,8 +115,13 @@ impl Graph<'_> {
         Ok(found)
     }
 
-    /// Makes the nodes near `id` that can be reached those that may become its parent.
-    fn nearest_reached(&self, id: u32, reached: &Reached, inserter: &mut Inserter) {
+    /// Makes those nodes near `id` its candidates for a parent that satisfy a condition.
+    pub(super) fn gather_among(
+        &self,
+        id: u32,
+        mut condition: impl FnMut(u32) -> bool,
+        inserter: &mut Inserter,
+    ) {
         self.probe_node(id, &mut inserter.probe);
         inserter.starts.clear();
         if let Some(entry) = self.entry() {
@@ -127,6 +132,6 @@ impl Graph<'_> {
         self.gather(id, 0, inserter);
         inserter
             .starts
-            .retain(|candidate| reached.contains(candidate.id()));
+            .retain(|candidate| condition(candidate.id()));
     }
 }

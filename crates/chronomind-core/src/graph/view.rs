@@ -1,6 +1,7 @@
 //! The graph as one process sees it, and the vector a walk measures from.
 
 use super::entry::{self, Entry};
+use super::free::FreeHead;
 use super::links;
 use super::node::{Node, NodeShape, State, upper_slots};
 use crate::arena::{RecordShape, Records, RecordsHeader, Region};
@@ -78,15 +79,19 @@ pub struct GraphHeader {
     upper: RecordsHeader,
     entry: AtomicU64,
     /// One more than the highest stored id.
-    len: AtomicU32,
+    pub(super) len: AtomicU32,
     /// Upper lists handed out.
     upper_len: AtomicU32,
+    pub(super) free: FreeHead,
+    /// Nodes that have ever died, and those of them whose place is free again; both wrap.
+    pub(super) retired: AtomicU32,
+    pub(super) freed: AtomicU32,
 }
 
 /// A view of a graph.
 #[derive(Clone, Copy)]
 pub struct Graph<'r> {
-    header: &'r GraphHeader,
+    pub(super) header: &'r GraphHeader,
     nodes: Records<'r>,
     upper: Records<'r>,
     pub(crate) shape: NodeShape,
@@ -134,6 +139,10 @@ impl<'r> Graph<'r> {
         if layers == 0 {
             return Ok(0);
         }
+        // A node that is used again has its lists.
+        if let Some(first) = self.node(id).upper() {
+            return Ok(first);
+        }
         // Relaxed: the number only has to be unique.
         let first = self.header.upper_len.fetch_add(layers, Ordering::Relaxed);
         for record in first..first + layers {
@@ -143,7 +152,7 @@ impl<'r> Graph<'r> {
     }
 
     /// Stores the vector of node `id`; `upper` is what [`Graph::reserve`] returned for it. No search
-    /// meets the node before [`Graph::link`]. Returns false when it was stored already.
+    /// meets the node before [`Graph::link`]. Returns false when it is not free.
     pub fn store(&self, id: u32, upper: u32, vector: &[u8]) -> bool {
         // Callers keep vectors without a distance out of the graph.
         let inverse_norm = self.config.inverse_norm(vector).unwrap_or(0.0);
@@ -169,8 +178,16 @@ impl<'r> Graph<'r> {
     pub fn vector(&self, id: u32) -> Option<&'r [u8]> {
         match self.state(id) {
             State::Free | State::Filling => None,
-            State::Stored | State::Linking | State::Live => Some(self.node(id).vector()),
+            _ => Some(self.node(id).vector()),
         }
+    }
+
+    /// Whether a row with this vector may still become one of node `id`, which a search has found: the
+    /// node is neither dead nor used for another vector since. For whoever keeps nodes from dying
+    /// meanwhile (see [`Graph::retire`]).
+    pub fn holds(&self, id: u32, vector: &[u8]) -> bool {
+        matches!(self.state(id), State::Stored | State::Linking | State::Live)
+            && self.node(id).vector() == vector
     }
 
     /// The head of the chain of a node's postings (posting id + 1, 0 for none).
@@ -187,7 +204,7 @@ impl<'r> Graph<'r> {
     ) -> Option<u32> {
         /// Wide enough that a twin is missed about as rarely as any nearest neighbour.
         const WINDOW: usize = 16;
-        search.find_where(self, probe, WINDOW, |id| self.node(id).vector() == vector)
+        search.find_where(self, probe, WINDOW, |id| self.holds(id, vector))
     }
 
     /// Makes sure that node `id` has a record, whose head of postings can then be used before the
@@ -225,12 +242,15 @@ impl<'r> Graph<'r> {
     }
 
     /// Makes a stored node live with the lists that were restored. False when there are none: it
-    /// has to be linked.
+    /// has to be linked. Names of places that are free are dropped, so [`Graph::vacate`] comes first.
     pub fn finish_restore(&self, id: u32) -> bool {
         let node = self.node(id);
+        if self.free_nodes() > 0 {
+            self.drop_free(id);
+        }
         // Relaxed: the loader's own writes.
-        if node.slots[0].load(Ordering::Relaxed) == 0 || !node.begin(State::Stored, State::Linking)
-        {
+        let is_empty = |slot: &AtomicU64| slot.load(Ordering::Relaxed) == 0;
+        if node.slots.iter().all(is_empty) || !node.begin(State::Stored, State::Linking) {
             return false;
         }
         entry::raise(
@@ -310,15 +330,14 @@ impl<'r> Graph<'r> {
     pub(crate) fn list(&self, id: u32, layer: u32) -> &'r [AtomicU64] {
         let node = self.node(id);
         if layer == 0 {
-            node.slots
-        } else if layer > node.layer() {
-            &[]
-        } else {
-            upper_slots(
-                &self.upper,
-                node.upper() + layer - 1,
-                self.config.m as usize,
-            )
+            return node.slots;
+        }
+        match node.upper().filter(|_| layer <= node.layer()) {
+            Some(first) => {
+                let m = self.config.m as usize;
+                upper_slots(&self.upper, first + layer - 1, m)
+            }
+            None => &[],
         }
     }
 

@@ -1,0 +1,98 @@
+//! Nodes without rows: how they die, and how their places are used again.
+//!
+//! A node dies ([`Graph::retire`]), leaves the graph ([`Graph::unlink`]) and is free. A free node keeps
+//! its id, its layers and its memory, and is taken for another vector by [`Graph::take_free`],
+//! [`Graph::reserve`], [`Graph::store`] and [`Graph::link`] as a new one is.
+//!
+//! Who takes a free node looks first ([`Graph::peek_free`]), makes the row durable and takes the node
+//! off the list then, all under the lock that orders appends. So nothing that fails in between loses
+//! a place, and what follows cannot fail. If a process dies there, memory is loaded anew from pages.
+
+use super::node::State;
+use super::{Graph, links};
+use crate::primitive::Ordering;
+
+impl Graph<'_> {
+    /// Says that node `id` has no rows any more. No inserter that begins after this links to it;
+    /// searches pass through it until [`Graph::unlink`] is done. False when it is not live.
+    ///
+    /// For vacuum, under the lock that orders appends: no posting of the node may be on its way, and
+    /// none may become one of it afterwards (see [`Graph::holds`]). Not while [`Graph::unlink`] runs.
+    pub fn retire(&self, id: u32) -> bool {
+        let node = self.node(id);
+        let retired = [State::Live, State::Stored]
+            .into_iter()
+            .any(|state| node.begin(state, State::Dead));
+        if retired {
+            self.header.retired.fetch_add(1, Ordering::Relaxed);
+        }
+        retired
+    }
+
+    /// Nodes that have died and are still in the graph.
+    pub fn dead_nodes(&self) -> u32 {
+        let freed = self.header.freed.load(Ordering::Relaxed);
+        self.header
+            .retired
+            .load(Ordering::Relaxed)
+            .wrapping_sub(freed)
+    }
+
+    /// Nodes whose place is free, about.
+    pub fn free_nodes(&self) -> u32 {
+        self.header.free.count()
+    }
+
+    /// A node whose place is free: the one that [`Graph::take_free`] takes. Under the lock that orders
+    /// appends.
+    pub fn peek_free(&self) -> Option<u32> {
+        self.header.free.top()
+    }
+
+    /// Takes a node whose place is free. Under the lock that orders appends, when nothing can fail any
+    /// more; nobody else will find the node.
+    pub fn take_free(&self) -> Option<u32> {
+        let next = |id| &self.node(id).header.next_free;
+        self.header.free.pop(next)
+    }
+
+    /// Gives a place back: of a node that was taken and not stored.
+    pub fn give_free(&self, id: u32) {
+        let next = &self.node(id).header.next_free;
+        self.header.free.push(id, next);
+    }
+
+    /// Says that node `id`, which has a record, has no rows on the index's pages: its place is free,
+    /// whatever has been restored of it. For a loader, when all lists are and before
+    /// [`Graph::finish_restore`] is called for any node.
+    pub fn vacate(&self, id: u32) {
+        self.empty(id);
+        self.node(id).finish();
+        // Release: pairs with the Acquire in `len`.
+        self.header.len.fetch_max(id + 1, Ordering::Release);
+        self.give_free(id);
+    }
+
+    pub(super) fn is_dead(&self, id: u32) -> bool {
+        self.node(id).state() == State::Dead
+    }
+
+    /// Empties the lists of a node.
+    pub(super) fn empty(&self, id: u32) {
+        for layer in 0..=self.node(id).layer() {
+            for slot in self.list(id, layer) {
+                // Relaxed: those who read the list still may see either; for all others an epoch or
+                // the node's state comes in between.
+                slot.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Drops the names of nodes without a vector from the lists of a node. For a loader.
+    pub(super) fn drop_free(&self, id: u32) {
+        let is_free = |other: u32| matches!(self.state(other), State::Free | State::Filling);
+        for layer in 0..=self.node(id).layer() {
+            links::supplant(self.list(id, layer), is_free, []);
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Nodes that die, leave the graph and are used again: the graph stays sound, complete and good.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+
+use chronomind_core::arena::HeapRegion;
+use chronomind_core::distance::{Element, Metric};
+use chronomind_core::epoch::{Epochs, Participant};
+use chronomind_core::graph::{Graph, GraphConfig, Inserter, NearSearch, State};
+use chronomind_core::index::{Index, IndexConfig};
+use common::{Data, Random, bytes};
+use proptest::prelude::*;
+
+fn config(metric: Metric, dimensions: usize, m: u32) -> IndexConfig {
+    let graph = GraphConfig {
+        metric,
+        element: Element::F32,
+        dimensions: dimensions as u32,
+        m,
+        ef_construction: 64,
+        seed: 5,
+    };
+    IndexConfig {
+        graph,
+        attributes: 0,
+    }
+}
+
+/// A graph with the vectors that should be in it.
+struct Churned<'r> {
+    graph: Graph<'r>,
+    live: BTreeMap<u32, Vec<f32>>,
+    inserter: Inserter,
+}
+
+impl<'r> Churned<'r> {
+    fn new(heap: &'r HeapRegion, config: IndexConfig) -> Churned<'r> {
+        let index = Index::create(heap.region(), config).unwrap();
+        Churned {
+            graph: *index.graph(),
+            live: BTreeMap::new(),
+            inserter: Inserter::default(),
+        }
+    }
+
+    fn insert(&mut self, vector: &[f32]) -> u32 {
+        let id = self.graph.peek_free().unwrap_or(self.graph.len());
+        let upper = self.graph.reserve(id).unwrap();
+        assert!([Some(id), None].contains(&self.graph.take_free()));
+        assert!(self.graph.store(id, upper, &bytes(vector)));
+        self.graph.link(id, &mut self.inserter);
+        assert!(self.live.insert(id, vector.to_vec()).is_none());
+        id
+    }
+
+    fn retire(&mut self, id: u32) {
+        assert!(self.graph.retire(id) && !self.graph.retire(id));
+        self.live.remove(&id);
+    }
+
+    /// Retires about so many in a hundred.
+    fn retire_some(&mut self, percent: usize, random: &mut Random) -> u32 {
+        let ids: Vec<u32> = self.live.keys().copied().collect();
+        let chosen = ids.into_iter().filter(|_| random.below(100) < percent);
+        chosen.map(|id| self.retire(id)).count() as u32
+    }
+
+    fn unlink(&mut self) -> u32 {
+        let global = AtomicU64::new(0);
+        let epochs = Epochs::new(&global, &[]);
+        self.graph
+            .unlink(epochs, &mut self.inserter, &mut || false)
+            .unwrap()
+    }
+
+    /// The live nodes by distance.
+    fn linear(&self, query: &[f32]) -> Vec<u32> {
+        let probe = self.graph.probe(&bytes(query)).unwrap();
+        let mut all: Vec<(f64, u32)> = self
+            .live
+            .keys()
+            .map(|&id| (self.graph.distance(&probe, id), id))
+            .collect();
+        all.sort_by(|a, b| a.0.total_cmp(&b.0));
+        all.into_iter().map(|(_, id)| id).collect()
+    }
+
+    fn search(&self, query: &[f32], ef: usize) -> Vec<u32> {
+        let probe = self.graph.probe(&bytes(query)).unwrap();
+        let mut search = NearSearch::new();
+        search.find(&self.graph, &probe, ef, &mut || false).unwrap();
+        search.nearest().map(|(id, _)| id).collect()
+    }
+
+    /// Sound, and a search that covers everything is a linear scan.
+    fn check(&self, query: &[f32]) {
+        let report = self.graph.check(&mut || false).unwrap();
+        assert_eq!((report.live, report.unlinked), (self.live.len() as u32, 0));
+        assert_eq!(report.dead, self.graph.dead_nodes());
+        assert_eq!(report.free, self.graph.free_nodes());
+        let all = self.graph.len() as usize + 1;
+        let mut found = self.search(query, all);
+        if report.dead == 0 {
+            assert_eq!(found.len(), self.live.len());
+        }
+        found.retain(|id| self.live.contains_key(id));
+        let probe = self.graph.probe(&bytes(query)).unwrap();
+        let of = |ids: &[u32]| -> Vec<f64> {
+            let distance = |&id| self.graph.distance(&probe, id);
+            ids.iter().map(distance).collect()
+        };
+        if report.dead == 0 {
+            assert_eq!(of(&found), of(&self.linear(query)));
+        }
+    }
+
+    fn recall(&self, data: &Data, ef: usize) -> f64 {
+        let mut hits = 0;
+        for at in 0..data.query_count() {
+            let truth = self.linear(data.query(at));
+            let found = self.search(data.query(at), ef);
+            let is_found = |id: &&u32| found.iter().take(10).any(|found| found == *id);
+            hits += truth[..10].iter().filter(is_found).count();
+        }
+        hits as f64 / (10 * data.query_count()) as f64
+    }
+}
+
+#[test]
+fn a_dead_node_leaves_and_its_place_is_used_again() {
+    let heap = HeapRegion::new(16 << 20);
+    let mut churned = Churned::new(&heap, config(Metric::L2, 2, 4));
+    for at in 0..200 {
+        churned.insert(&[at as f32, 1.0]);
+    }
+    let held = churned.graph.bytes_held();
+    for _ in 0..3 {
+        for id in 50..100 {
+            churned.retire(id);
+        }
+        let graph = churned.graph;
+        assert_eq!((graph.dead_nodes(), graph.peek_free()), (50, None));
+        assert!(!graph.holds(50, &bytes(&[50.0, 1.0])));
+        assert!(graph.holds(49, &bytes(&[49.0, 1.0])));
+        assert!(churned.search(&[70.0, 1.0], 10).contains(&70));
+        assert_eq!(churned.unlink(), 50);
+        assert_eq!((graph.dead_nodes(), graph.free_nodes()), (0, 50));
+        assert_eq!(graph.state(70), State::Free);
+        assert_eq!(graph.vector(70), None);
+        assert_eq!(churned.search(&[70.0, 1.0], 200).len(), 150);
+        churned.check(&[3.0, 3.0]);
+        for id in 50..100 {
+            churned.insert(&[150.0 - id as f32, 1.0]);
+        }
+        churned.check(&[3.0, 3.0]);
+        assert_eq!((graph.len(), graph.free_nodes()), (200, 0));
+        assert_eq!(graph.bytes_held(), held);
+    }
+}
+
+#[test]
+fn an_index_whose_nodes_are_all_dead_is_empty() {
+    let heap = HeapRegion::new(16 << 20);
+    let mut churned = Churned::new(&heap, config(Metric::L2, 2, 2));
+    for round in 0..4 {
+        for at in 0..100 {
+            churned.insert(&[at as f32, round as f32]);
+        }
+        churned.check(&[3.0, 3.0]);
+        churned.retire_some(100, &mut Random(1));
+        // Newcomers amid the dead find nobody, and are found when these have left.
+        let amid = (0..round).map(|at| churned.insert(&[50.0, at as f32]));
+        let amid: Vec<u32> = amid.collect();
+        assert_eq!(churned.unlink(), 100);
+        churned.check(&[3.0, 3.0]);
+        assert_eq!(churned.graph.entry().is_none(), round == 0);
+        amid.into_iter().for_each(|id| churned.retire(id));
+        churned.unlink();
+        assert_eq!(churned.graph.entry(), None);
+    }
+}
+
+#[test]
+fn what_is_stopped_is_done_by_the_next() {
+    let data = Data::generated(1_000);
+    let heap = HeapRegion::new(32 << 20);
+    let mut churned = Churned::new(&heap, config(Metric::Cosine, data.dimensions, 8));
+    for at in 0..data.len() {
+        churned.insert(data.row(at));
+    }
+    let dead = churned.retire_some(40, &mut Random(3));
+    let global = AtomicU64::new(0);
+    let participants = [Participant::default()];
+    let epochs = Epochs::new(&global, &participants);
+    let graph = churned.graph;
+    for steps in (0..4_000).step_by(97) {
+        let mut left = steps;
+        let stopped = graph.unlink(epochs, &mut churned.inserter, &mut || {
+            left -= 1;
+            left < 0
+        });
+        if stopped.is_ok() {
+            break;
+        }
+        assert_eq!(graph.dead_nodes(), dead);
+        graph.check(&mut || false).unwrap();
+    }
+    // Nor does it free anything under somebody's pin.
+    let pin = epochs.pin(0);
+    let mut asked = 0;
+    let stopped = graph.unlink(epochs, &mut churned.inserter, &mut || {
+        asked += 1;
+        asked > 3
+    });
+    assert!(graph.dead_nodes() == 0 || stopped.is_err());
+    drop(pin);
+    churned.unlink();
+    assert_eq!((graph.dead_nodes(), graph.free_nodes()), (0, dead));
+    churned.check(data.query(0));
+}
+
+/// Pages that name places without a row, and places that were stored and turn out to have none.
+#[test]
+fn a_loader_drops_names_of_free_places() {
+    let data = Data::generated(600);
+    let heap = HeapRegion::new(64 << 20);
+    let config = config(Metric::Cosine, data.dimensions, 8);
+    let mut old = Churned::new(&heap, config);
+    for at in 0..data.len() {
+        old.insert(data.row(at));
+    }
+    let mut new = Churned::new(&heap, config);
+    let (len, mut words) = (data.len() as u32, Vec::new());
+    for id in 0..len {
+        let upper = new.graph.reserve(id).unwrap();
+        // One in four is stored and has no rows, one in four is not even stored.
+        if id % 4 != 3 {
+            new.graph.store(id, upper, &bytes(data.row(id as usize)));
+        }
+        for layer in 0..=config.graph.layer_of(id) {
+            old.graph.copy_links(id, layer, &mut words);
+            if layer == 0 || id % 4 != 3 {
+                new.graph.restore_list(id, layer, &words, len);
+            }
+        }
+    }
+    for id in (0..len).filter(|id| id % 4 >= 2) {
+        new.graph.vacate(id);
+    }
+    for id in 0..len {
+        assert_eq!(new.graph.finish_restore(id), id % 4 < 2);
+        if id % 4 < 2 {
+            new.live.insert(id, data.row(id as usize).to_vec());
+        }
+    }
+    new.graph
+        .reconnect(&mut new.inserter, &mut || false)
+        .unwrap();
+    new.check(data.query(0));
+    assert_eq!(new.graph.free_nodes(), len / 2);
+    for at in (0..data.len()).filter(|at| at % 4 >= 2) {
+        new.insert(data.row(at));
+    }
+    new.check(data.query(0));
+    assert_eq!((new.graph.len(), new.graph.free_nodes()), (len, 0));
+}
+
+/// A third of the rows is replaced, twelve times.
+#[test]
+fn churn_keeps_recall_and_memory() {
+    churn(Data::generated(3_000), 12, Metric::Cosine);
+}
+
+#[test]
+#[ignore = "takes minutes; for looking at recall on real data"]
+fn churn_of_real_memories() {
+    let limit = std::env::var("CHURN_ROWS").map_or(20_000, |rows| rows.parse().unwrap());
+    churn(Data::load(limit), 12, Metric::Cosine);
+}
+
+fn churn(data: Data, rounds: usize, metric: Metric) {
+    let heap = HeapRegion::new(data.len() * 16 << 10);
+    let config = config(metric, data.dimensions, 16);
+    let mut churned = Churned::new(&heap, config);
+    // Two thirds at a time; the others are to come.
+    let standing = data.len() * 2 / 3;
+    let mut random = Random(9);
+    let mut waiting: Vec<usize> = (0..data.len()).collect();
+    let mut row_of = vec![0; data.len()];
+    let mut draw =
+        |churned: &mut Churned<'_>, waiting: &mut Vec<usize>, row_of: &mut Vec<usize>| {
+            let row = waiting.swap_remove(random.below(waiting.len()));
+            let id = churned.insert(data.row(row));
+            row_of[id as usize] = row;
+        };
+    for _ in 0..standing {
+        draw(&mut churned, &mut waiting, &mut row_of);
+    }
+    let held = churned.graph.bytes_held();
+    let mut choice = Random(4);
+    for round in 0..rounds {
+        let ids: Vec<u32> = churned.live.keys().copied().collect();
+        for id in ids.into_iter().filter(|_| choice.below(3) == 0) {
+            churned.retire(id);
+            waiting.push(row_of[id as usize]);
+        }
+        churned.unlink();
+        eprintln!("{round}: thinned {:.4}", churned.recall(&data, 40));
+        while churned.live.len() < standing {
+            draw(&mut churned, &mut waiting, &mut row_of);
+        }
+        eprintln!("{round}: {:.4}", churned.recall(&data, 40));
+    }
+    churned.check(data.query(0));
+    assert_eq!(churned.graph.bytes_held(), held);
+    assert_eq!(churned.graph.len() as usize, standing);
+
+    let mut fresh = Churned::new(&heap, config);
+    for vector in churned.live.values() {
+        fresh.insert(vector);
+    }
+    for ef in [20, 40, 80] {
+        let (old, new) = (churned.recall(&data, ef), fresh.recall(&data, ef));
+        eprintln!("recall at {ef}: churned {old:.4}, fresh {new:.4}");
+        assert!(old > new - 0.01, "at {ef}: {old} against {new}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 100,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn any_life_of_a_graph_is_sound_and_exact(
+        seed in 1_u64..1_000_000,
+        m in 2_u32..6,
+        metric in prop::sample::select(Metric::ALL.to_vec()),
+        steps in prop::collection::vec((0_usize..60, 0_usize..=100, any::<bool>()), 1..12),
+    ) {
+        let heap = HeapRegion::new(32 << 20);
+        let mut churned = Churned::new(&heap, config(metric, 2, m));
+        let mut random = Random(seed);
+        for (inserts, percent, is_unlinked) in steps {
+            for _ in 0..inserts {
+                // Few places, so that many are equally far.
+                let vector = [random.normal(), 1.0 + random.below(4) as f32];
+                churned.insert(&vector);
+            }
+            churned.check(&[0.3, 1.0]);
+            // Nearly none and nearly all more often than by halves.
+            let percent = if percent % 2 == 0 { percent * percent / 100 } else { percent };
+            churned.retire_some(percent, &mut random);
+            if is_unlinked {
+                churned.unlink();
+            }
+            churned.check(&[0.3, 1.0]);
+        }
+        churned.unlink();
+        churned.check(&[0.3, 1.0]);
+    }
+}
