@@ -23,6 +23,12 @@ pub fn text<'p>(value: &str) -> Node<'p> {
     }
 }
 
+/// NULL of a type without a collation.
+pub fn null<'p>(kind: Oid) -> Node<'p> {
+    // SAFETY: makes a node.
+    unsafe { made(pg_sys::makeNullConst(kind, -1, Oid::INVALID)) }
+}
+
 /// A call of a function that returns that type.
 pub fn call<'p>(function: Oid, result: Oid, arguments: &[Node<'p>]) -> Node<'p> {
     let none = Oid::INVALID;

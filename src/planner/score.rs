@@ -1,9 +1,9 @@
-//! `chrono_score` as the formula that it is.
+//! `chrono_score` and `chrono_importance` as the formulas that they are.
 //!
 //! Weights that a call leaves open come from the settings when the scan begins, and are checked then
 //! as the function checks them.
 
-use chronomind_core::score::{BlendExpr, Expr, Variadic};
+use chronomind_core::score::{BlendExpr, Expr, Variadic, faded_expr};
 
 use super::parts::Place;
 use super::translate::Translator;
@@ -34,16 +34,7 @@ pub fn translate<'p>(
     }
     let mut part = |name| Some(translator.parameter(translator.target.blend(name, weights)?));
     let (recency_weight, importance_weight) = (part("recency")?, part("importance")?);
-    let now = translator.target.now();
-    let as_of = match as_of.shape() {
-        Shape::Constant(Constant::Null) => translator.parameter(now),
-        Shape::Constant(_) => translator.value(as_of, place)?,
-        _ if as_of.equals(now) => translator.parameter(now),
-        _ => Expr::variadic(
-            Variadic::Coalesce,
-            [translator.value(as_of, place)?, translator.parameter(now)],
-        ),
-    };
+    let as_of = moment(translator, as_of, place)?;
     let base_rate = translator.parameter(translator.target.blend("decay", weights)?);
     Some(Expr::Blend(Box::new(BlendExpr {
         distance: translator.value(distance, place)?,
@@ -55,4 +46,42 @@ pub fn translate<'p>(
         as_of,
         base_rate,
     })))
+}
+
+/// The same for a call of `chrono_importance`, with its four arguments.
+pub fn translate_importance<'p>(
+    translator: &mut Translator<'_, 'p>,
+    arguments: &[Node<'p>],
+    place: Place<'p>,
+) -> Option<Expr> {
+    let &[importance, importance_at, decay_rate, as_of] = arguments else {
+        return None;
+    };
+    let as_of = moment(translator, as_of, place)?;
+    let base_rate = translator.parameter(translator.target.base_rate()?);
+    Some(faded_expr(
+        translator.value(importance, place)?,
+        translator.value(importance_at, place)?,
+        translator.value(decay_rate, place)?,
+        as_of,
+        base_rate,
+    ))
+}
+
+/// The moment at which ages are taken: that of the transaction where it is NULL.
+fn moment<'p>(
+    translator: &mut Translator<'_, 'p>,
+    as_of: Node<'p>,
+    place: Place<'p>,
+) -> Option<Expr> {
+    let now = translator.target.now();
+    Some(match as_of.shape() {
+        Shape::Constant(Constant::Null) => translator.parameter(now),
+        Shape::Constant(_) => translator.value(as_of, place)?,
+        _ if as_of.equals(now) => translator.parameter(now),
+        _ => Expr::variadic(
+            Variadic::Coalesce,
+            [translator.value(as_of, place)?, translator.parameter(now)],
+        ),
+    })
 }

@@ -21,6 +21,7 @@ pub struct Target<'p> {
     query_type: Oid,
     distance_function: Oid,
     score_function: Option<Oid>,
+    importance_function: Option<Oid>,
     number_function: Oid,
 }
 
@@ -35,6 +36,7 @@ impl<'p> Target<'p> {
         let float = pg_sys::FLOAT8OID;
         let time = pg_sys::TIMESTAMPTZOID;
         let score = [float, time, float, float, float, float, time];
+        let importance = [float, time, float, time];
         Some(Target {
             index,
             columns,
@@ -42,6 +44,7 @@ impl<'p> Target<'p> {
             query_type: catalog::type_in(schema, c"chrono_query")?,
             distance_function: catalog::operator_function(distance),
             score_function: catalog::function_in(schema, c"chrono_score", &score),
+            importance_function: catalog::function_in(schema, c"chrono_importance", &importance),
             number_function: catalog::function_in(schema, c"chrono_key", &[pg_sys::ANYELEMENTOID])?,
         })
     }
@@ -59,6 +62,11 @@ impl<'p> Target<'p> {
     /// `chrono_score`
     pub fn score_function(&self) -> Option<Oid> {
         self.score_function
+    }
+
+    /// `chrono_importance`
+    pub fn importance_function(&self) -> Option<Oid> {
+        self.importance_function
     }
 
     /// True for the indexed vector.
@@ -96,6 +104,11 @@ impl<'p> Target<'p> {
             float,
             &[make::text(part), recency, importance],
         ))
+    }
+
+    /// The rate that `chrono_importance` would take for rows without one.
+    pub fn base_rate(&self) -> Option<Node<'p>> {
+        self.blend("decay", [make::null(pg_sys::FLOAT8OID); 2])
     }
 
     /// `now()`

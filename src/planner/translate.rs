@@ -249,6 +249,9 @@ impl<'t, 'p> Translator<'t, 'p> {
         if Some(function) == self.target.score_function() {
             return score::translate(self, arguments, place);
         }
+        if Some(function) == self.target.importance_function() {
+            return score::translate_importance(self, arguments, place);
+        }
         match (functions::meaning(function), arguments) {
             (Some(Meaning::Same), &[argument]) => self.value(argument, place),
             (Some(Meaning::Unary(unary)), &[argument]) => {

@@ -70,6 +70,13 @@ CREATE FUNCTION looked_at(query text) RETURNS text LANGUAGE sql AS $$
 $$;
 SELECT looked_at($$ SELECT 1 FROM chrono_search(NULL::memories, '[1,-1,0.5,0,1,0.3,-0.7,1]', 5, as_of => '2024-06-01', importance_weight => 0.1) $$);
 
+-- The formula in any order is answered by the index too.
+SELECT q.* FROM unnest(ARRAY[
+    'chrono_score(embedding <=> ''[1,-1,0.5,0,1,0.3,-0.7,1]'', created_at, chrono_importance(importance, importance_at, decay_rate, ''2024-05-01''), decay_rate, 0.2, 0.3, ''2024-05-01'')',
+    '(embedding <=> ''[1,-1,0.5,0,1,0.3,-0.7,1]'') * (1.1 - chrono_importance(importance, importance_at, as_of => ''2024-05-20''))',
+    '(embedding <=> ''[1,-1,0.5,0,1,0.3,-0.7,1]'') - chrono_importance(importance, importance_at, 0.0001)'
+]) score, check_query(format('SELECT id, %s AS d FROM memories ORDER BY d', score), 20) q;
+
 -- A belief holds from the first moment of its time and until the last before its end, to the microsecond.
 CREATE TABLE beliefs (id int PRIMARY KEY, e vector(2), at timestamptz, started timestamptz, ended timestamptz, stated timestamptz, weight real);
 CREATE INDEX beliefs_idx ON beliefs USING chrono (e vector_l2_ops, at, started, ended, stated, weight);

@@ -84,23 +84,8 @@ impl Blend {
 
     /// The same as an expression; [`Expr::Null`] for a rate that rows do not have.
     pub fn faded_expr(&self, importance: Expr, stated_at: Expr, rate: Expr) -> Expr {
-        let zero = || Expr::from(0.0);
-        let as_of = || Expr::from(microseconds(self.as_of));
-        let exceeds = |x: Expr, y: Expr| Expr::binary(Binary::Greater, x, y);
-        // What the conditions around them say already, said again for the bounds of zones.
-        let at_least_zero = |x: Expr| Expr::variadic(Variadic::Greatest, [x, zero()]);
-        let rate = Expr::case(
-            [(exceeds(rate.clone(), zero()), at_least_zero(rate))],
-            self.base_rate.into(),
-        );
-        let age = at_least_zero((as_of() - stated_at.clone()) / HOUR);
-        let fades = Expr::binary(
-            Binary::And,
-            exceeds(as_of(), stated_at),
-            exceeds(rate.clone(), zero()),
-        );
-        let left = Expr::unary(Unary::Exp, -rate * age);
-        importance * Expr::case([(fades, left)], 1.0.into())
+        let as_of = microseconds(self.as_of).into();
+        faded_expr(importance, stated_at, rate, as_of, self.base_rate.into())
     }
 
     /// The blend as an expression. Without a creation time no row ages, without an importance every
@@ -144,6 +129,33 @@ impl Blend {
             (microseconds(self.as_of) - microseconds(created_at)) / HOUR
         }
     }
+}
+
+/// What is left at a moment of an importance that was stated at another, as [`Blend::faded`] has it:
+/// times in microseconds, rates per hour.
+pub fn faded_expr(
+    importance: Expr,
+    stated_at: Expr,
+    rate: Expr,
+    as_of: Expr,
+    base_rate: Expr,
+) -> Expr {
+    let zero = || Expr::from(0.0);
+    let exceeds = |x: Expr, y: Expr| Expr::binary(Binary::Greater, x, y);
+    // What the conditions around them say already, said again for the bounds of zones.
+    let at_least_zero = |x: Expr| Expr::variadic(Variadic::Greatest, [x, zero()]);
+    let rate = Expr::case(
+        [(exceeds(rate.clone(), zero()), at_least_zero(rate))],
+        base_rate,
+    );
+    let age = at_least_zero((as_of.clone() - stated_at.clone()) / HOUR);
+    let fades = Expr::binary(
+        Binary::And,
+        exceeds(as_of, stated_at),
+        exceeds(rate.clone(), zero()),
+    );
+    let left = Expr::unary(Unary::Exp, -rate * age);
+    importance * Expr::case([(fades, left)], 1.0.into())
 }
 
 /// A timestamp in microseconds since 2000-01-01 as a number, which the infinities are too.

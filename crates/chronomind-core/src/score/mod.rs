@@ -15,7 +15,7 @@ mod key;
 mod program;
 mod ranking;
 
-pub use blend::{Blend, Terms, microseconds};
+pub use blend::{Blend, Terms, faded_expr, microseconds};
 pub use expr::{Binary, BlendExpr, Expr, ParseError, Unary, Variadic};
 pub use key::{AttributeKind, decode_float, decode_int, encode_float, encode_int};
 pub use program::{CompileError, Interval, Program};

@@ -1,0 +1,95 @@
+"""The memory layer under several sessions at once: nobody waits for a sweep, and nothing is lost."""
+
+import random
+import threading
+import time
+
+import psycopg
+import pytest
+from checks import Load, connect
+
+MEMORIES = 200
+SECONDS = 4
+
+
+@pytest.fixture
+def memories(cluster):
+    cluster.psql("SELECT chrono_create_memory('memories', 4)")
+    cluster.psql(
+        "INSERT INTO memories (content, embedding, importance_at) "
+        "SELECT 'memory ' || i, ARRAY[sin(i), cos(i), sin(2 * i), 1]::vector, now() - interval '1 day' "
+        f"FROM generate_series(1, {MEMORIES}) i"
+    )
+    return cluster
+
+
+def test_a_sweep_waits_for_nobody_and_nobody_for_it(memories):
+    with connect(memories) as writer, connect(memories) as sweeper, connect(memories) as reader:
+        for connection in (sweeper, reader):
+            connection.execute("SET statement_timeout = '20s'")
+        with writer.transaction():
+            writer.execute("SELECT chrono_touch('memories', ARRAY[7])")
+            with sweeper.transaction():
+                swept = sweeper.execute("SELECT decayed, forgotten FROM chrono_decay('memories')")
+                assert swept.fetchone() == (MEMORIES - 1, 0)
+                found = reader.execute(
+                    "SELECT max((memory).importance) FROM chrono_search(NULL::memories, '[1,1,1,1]', 50)"
+                )
+                assert found.fetchone() == (0.5,)
+        # Touched at a moment before the sweep's: what is left of it is the next sweep's.
+        later = sweeper.execute("SELECT count(*) FROM memories WHERE access_count = 1").fetchone()
+        assert later == (1,)
+        sweeper.execute("SELECT chrono_decay('memories')")
+        left = sweeper.execute("SELECT count(*) FROM memories WHERE importance = 0.5").fetchone()
+        assert left == (0,)
+
+
+def test_no_more_links_than_allowed(memories):
+    refused = []
+
+    def link(worker):
+        with connect(memories) as connection:
+            for target in range(2 + worker, MEMORIES, 4):
+                try:
+                    connection.execute("SELECT chrono_link('memories', 1, %s)", [target])
+                except psycopg.errors.ProgramLimitExceeded:
+                    refused.append(target)
+
+    workers = [threading.Thread(target=link, args=[worker]) for worker in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert memories.value("SELECT count(*) FROM memories_links") == "50"
+    assert len(refused) == MEMORIES - 2 - 50
+
+
+def test_touches_decay_and_forgetting_together(memories):
+    touched = [0, 0]
+
+    def toucher(worker):
+        def step(connection, number):
+            ids = random.sample(range(1, MEMORIES + 1), 20)
+            with connection.transaction(force_rollback=number % 5 == 0):
+                row = connection.execute("SELECT chrono_touch('memories', %s)", [ids]).fetchone()
+            if number % 5:
+                touched[worker] += row[0]
+
+        return step
+
+    def sweeper(connection, number):
+        connection.execute("SELECT chrono_decay('memories', 50, forget_below => 1e-6)")
+
+    def walker(connection, number):
+        source, target = random.sample(range(1, MEMORIES + 1), 2)
+        connection.execute("SELECT chrono_link('memories', %s, %s, max_links => 1000)", [source, target])
+        connection.execute("SELECT count(*) FROM chrono_related('memories', %s, 3)", [source])
+
+    with Load(memories, toucher(0), toucher(1), sweeper, walker):
+        time.sleep(SECONDS)
+    assert memories.value("SELECT sum(access_count) FROM memories") == str(sum(touched))
+    memories.psql("VACUUM memories")
+    memories.psql(
+        "SELECT chrono_check(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indexrelid "
+        "JOIN pg_am a ON a.oid = relam WHERE indrelid = 'memories'::regclass AND amname = 'chrono'"
+    )
