@@ -55,7 +55,7 @@ INSERT INTO notes VALUES
     ('00000000-0000-0000-0000-000000000005', 1, '-infinity', 0.1, true), ('00000000-0000-0000-0000-000000000006', 1, now() - interval '880 hours', 0.1, NULL);
 SELECT decayed, forgotten FROM chrono_decay('notes', importance_column => 'weight', importance_at_column => 'weighed', decay_rate_column => 'fading');
 SELECT right(id::text, 1) AS id, round(weight::numeric, 4) AS weight FROM notes ORDER BY id;
-SELECT decayed, forgotten FROM chrono_decay('notes', forget_below => 0.2, importance_column => 'weight', importance_at_column => 'weighed',
+SELECT forgotten FROM chrono_decay('notes', forget_below => 0.2, importance_column => 'weight', importance_at_column => 'weighed',
     decay_rate_column => 'fading', pinned_column => 'keep');
 SELECT right(id::text, 1) AS id FROM notes ORDER BY id;
 
