@@ -9,6 +9,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use chronomind_core::graph::Report;
 use chronomind_core::index::{Index, Published};
 use chronomind_core::postings::split;
 use chronomind_core::record::{Flags, PostingView, Tid};
@@ -33,7 +34,7 @@ pub struct Checked {
     pub live_postings: u64,
     /// Postings that are.
     pub dead_postings: u64,
-    /// Distinct vectors.
+    /// Distinct vectors that have rows.
     pub nodes: u64,
 }
 
@@ -44,17 +45,18 @@ pub type HeapScan<'a> = dyn FnMut(&mut dyn FnMut(HeapRow) -> Result<()>) + 'a;
 pub fn check(index: Relation, scan: &mut HeapScan<'_>) -> Result<Checked> {
     let opened = recovery::open(index)?;
     let snapshot = pages::snapshot(index)?;
-    let mut checked = Checked {
-        nodes: u64::from(snapshot.nodes),
-        ..Checked::default()
-    };
+    let mut checked = Checked::default();
     let source = match &opened {
         Opened::Memory(memory) => {
-            check_graph(index, &memory.index)?;
+            let graph = check_graph(index, &memory.index)?;
+            checked.nodes = u64::from(graph.live) + u64::from(graph.unlinked);
             compare_with_pages(index, &snapshot, &memory.index)?;
             Source::Memory(&memory.index)
         }
-        Opened::Pages => Source::Pages(ExactReader::open(index, &snapshot)?, &snapshot),
+        Opened::Pages => {
+            checked.nodes = count_nodes(index, &snapshot)?;
+            Source::Pages(ExactReader::open(index, &snapshot)?, &snapshot)
+        }
     };
     let passes = passes(u64::from(snapshot.postings));
     for pass in 0..passes {
@@ -84,14 +86,28 @@ fn passes(postings: u64) -> u64 {
         .max(1)
 }
 
-fn check_graph(index: Relation, memory: &Index<'static>) -> Result<()> {
+fn check_graph(index: Relation, memory: &Index<'static>) -> Result<Report> {
     loop {
         match memory.graph().check(&mut interrupt::is_pending) {
-            Ok(_) => return Ok(()),
+            Ok(report) => return Ok(report),
             Err(chronomind_core::Error::Stopped) => interrupt::check(),
             Err(error) => return Err(Error::corruption(&index.name(), error.to_string())),
         }
     }
+}
+
+/// Nodes that have rows.
+fn count_nodes(index: Relation, snapshot: &Snapshot) -> Result<u64> {
+    let mut has_rows = vec![false; snapshot.nodes as usize];
+    exact::postings(index, snapshot, |_, posting| {
+        if !posting.flags().contains(Flags::DEAD)
+            && let Some(seen) = has_rows.get_mut(posting.node() as usize)
+        {
+            *seen = true;
+        }
+        Ok(())
+    })?;
+    Ok(has_rows.iter().filter(|seen| **seen).count() as u64)
 }
 
 /// Every vector and posting on the pages must be the same in memory, unless its inserter has only

@@ -81,6 +81,7 @@ fn insert_into(
         row,
         no_distance: posting.flags.contains(Flags::NO_DISTANCE),
         twin,
+        taken: None,
         is_last_try: false,
         new_node: None,
         state: Entering::No,
@@ -93,7 +94,7 @@ fn insert_into(
     }
 
     // From here to the end nothing may fail: the row is durable and must get into memory.
-    let (Some(ids), Entering::Done) = (ids, entry.state) else {
+    let (Some(ids), Entering::Done) = (ids, &entry.state) else {
         if memory.should_warn() {
             notice::does_not_fit(&index.name());
         }
@@ -103,6 +104,7 @@ fn insert_into(
     if let (Some(vector), Some(upper)) = (vector, entry.new_node) {
         graph.store(ids.node, upper, vector);
         graph.link(ids.node, &mut buffers.inserter);
+        memory.index.add_drift(1);
     }
     memory.index.postings().show(ids.posting);
     Ok(())
@@ -116,6 +118,8 @@ struct Entry<'a> {
     no_distance: bool,
     /// A node that had the same vector a moment ago.
     twin: Option<u32>,
+    /// A node that was free, until the row is entered.
+    taken: Option<u32>,
     /// Memory for another row will not come.
     is_last_try: bool,
     /// Where the upper lists of a new node begin.
@@ -147,17 +151,23 @@ impl Entry<'_> {
 
 impl Host for Entry<'_> {
     fn node(&mut self) -> Node {
-        // Vacuum takes nodes away under the same lock, so what is there now stays.
+        // Vacuum takes nodes away under the same lock, so one that holds the vector now goes on to.
         let graph = self.memory.index.graph();
-        self.twin = self.twin.filter(|&twin| graph.vector(twin) == self.vector);
-        match self.twin {
-            Some(twin) => Node::Known(twin),
-            None => Node::New,
+        let holds = |twin: &u32| self.vector.is_some_and(|vector| graph.holds(*twin, vector));
+        self.twin = self.twin.filter(holds);
+        if let Some(twin) = self.twin {
+            return Node::Known(twin);
         }
+        if self.taken.is_none() && self.memory.is_complete() {
+            self.taken = graph.take_free();
+        }
+        self.taken.map_or(Node::New, Node::Free)
     }
 
     fn posting(&mut self) -> Option<u32> {
-        self.memory.index.postings().next_free()
+        // What memory lacks may be a row that has taken the place on the pages.
+        let is_complete = self.memory.is_complete();
+        is_complete.then(|| self.memory.index.postings().next_free())?
     }
 
     fn block(&self, kind: Kind, sequence: u32) -> Option<u32> {
@@ -184,6 +194,7 @@ impl Host for Entry<'_> {
     }
 
     fn enter(&mut self, ids: Ids) {
+        self.taken = None;
         if self.state == Entering::Never {
             return;
         }
@@ -196,5 +207,13 @@ impl Host for Entry<'_> {
         let (tid, row) = (self.row.tid.pack(), &self.row.attributes);
         index.postings().enter(ids.posting, tid, place, row);
         self.state = Entering::Done;
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        if let Some(node) = self.taken {
+            self.memory.index.graph().give_free(node);
+        }
     }
 }

@@ -5,8 +5,9 @@
 //! is still to be done, so that the next vacuum goes on where a cancelled one stopped.
 
 use chronomind_core::epoch::Epochs;
+use chronomind_core::graph::Inserter;
 use chronomind_core::index::Index;
-use chronomind_core::postings::{BLOCK, bits};
+use chronomind_core::postings::bits;
 
 use crate::error::Result;
 use crate::pages::append::while_nobody_appends;
@@ -23,11 +24,23 @@ const PATIENCE: usize = 200;
 
 /// Makes room of what is dead.
 pub fn reclaim(index: Relation, memory: &Memory) -> Result<()> {
-    let postings = memory.index.postings();
-    cut_chains(index, memory);
+    let (graph, postings) = (memory.index.graph(), memory.index.postings());
+    retire(index, memory);
     postings.count_cut();
-    if has_passed(shmem::epochs()?) {
-        free_blocks(index, memory);
+    let mut interrupt = || {
+        interrupt::vacuum_delay();
+        false
+    };
+    let freed = graph.unlink(shmem::epochs()?, &mut Inserter::default(), &mut interrupt)?;
+    memory.index.add_drift(freed);
+    let spent = spent_blocks(memory);
+    if !spent.is_empty() && has_passed(shmem::epochs()?) {
+        for batch in spent.chunks(BATCH) {
+            interrupt::vacuum_delay();
+            while_nobody_appends(index, || {
+                batch.iter().for_each(|&number| postings.free_block(number));
+            });
+        }
     }
     Ok(())
 }
@@ -40,9 +53,9 @@ fn blocks(index: &Index<'static>) -> u32 {
         .count() as u32
 }
 
-/// Takes the dead out of the chains of their nodes.
-fn cut_chains(index: Relation, memory: &Memory) {
-    let postings = memory.index.postings();
+/// Takes the dead out of the chains of their nodes, and the life of those that have no rows left.
+fn retire(index: Relation, memory: &Memory) {
+    let (graph, postings) = (memory.index.graph(), memory.index.postings());
     let mut nodes = Vec::new();
     let cut = |nodes: &mut Vec<u32>| {
         interrupt::vacuum_delay();
@@ -50,7 +63,10 @@ fn cut_chains(index: Relation, memory: &Memory) {
         nodes.dedup();
         while_nobody_appends(index, || {
             for &node in nodes.iter() {
-                postings.cut(memory.index.graph().postings_of(node));
+                // A row that memory lacks may be one of the node.
+                if postings.cut(graph.postings_of(node)) && memory.is_complete() {
+                    graph.retire(node);
+                }
             }
         });
         nodes.clear();
@@ -81,22 +97,9 @@ fn has_passed(epochs: Epochs<'static>) -> bool {
     false
 }
 
-/// Lets inserts use the blocks of which all postings are dead.
-fn free_blocks(index: Relation, memory: &Memory) {
+/// The blocks of which all postings are dead. From the end, so that the first are given out first.
+fn spent_blocks(memory: &Memory) -> Vec<u32> {
     let postings = memory.index.postings();
-    // From the end, so that the first are given out first.
-    let all: Vec<u32> = (0..blocks(&memory.index)).rev().collect();
-    for batch in all.chunks(BLOCK * BATCH) {
-        interrupt::vacuum_delay();
-        let spent: Vec<u32> = batch
-            .iter()
-            .copied()
-            .filter(|&number| postings.is_spent(number))
-            .collect();
-        for spent in spent.chunks(BATCH) {
-            while_nobody_appends(index, || {
-                spent.iter().for_each(|&number| postings.free_block(number))
-            });
-        }
-    }
+    let all = (0..blocks(&memory.index)).rev();
+    all.filter(|&number| postings.is_spent(number)).collect()
 }

@@ -4,8 +4,7 @@
 //! the rows' places to others. At the end it makes room of what is gone, and brings the neighbour lists on the pages up to date, so
 //! that the next start has little to link.
 
-use chronomind_core::graph::State;
-use chronomind_core::record::{NO_NODE, Tid};
+use chronomind_core::record::{Kind, NO_NODE, PAYLOAD, Tid};
 use pgrx::pg_sys;
 
 use super::links;
@@ -17,7 +16,7 @@ use crate::pages::tombstone::sweep;
 use crate::pg::relation::Relation;
 use crate::recovery::{self, Memory, Opened};
 
-/// One in so many nodes may be without lists on the pages before these are written anew.
+/// One in so many nodes may have come or gone before the lists on the pages are written anew.
 const LAG: u32 = 16;
 
 /// Marks the rows that are gone.
@@ -50,6 +49,7 @@ pub fn cleanup(
     if let Opened::Memory(memory) = recovery::open(index)? {
         reclaim(index, &memory)?;
         write_links(index, &memory)?;
+        stats.pages_free = free_pages(index, &memory)?;
         if !was_swept {
             let (published, dead) = memory.index.postings().counts();
             stats.num_index_tuples = (published - dead) as f64;
@@ -62,19 +62,28 @@ pub fn cleanup(
     Ok(())
 }
 
-/// Writes the neighbour lists where too many nodes have none on the pages.
+/// How many pages the places would fill that are free.
+fn free_pages(index: Relation, memory: &Memory) -> Result<u32> {
+    let snapshot = pages::snapshot(index)?;
+    let (published, _) = memory.index.postings().counts();
+    let postings = u64::from(snapshot.postings).saturating_sub(published);
+    let nodes = u64::from(memory.index.graph().free_nodes());
+    let layout = &snapshot.layout;
+    let bytes = nodes * layout.vector_bytes() as u64
+        + postings * layout.record_bytes(Kind::Postings) as u64;
+    Ok((bytes / PAYLOAD as u64) as u32)
+}
+
+/// Writes the neighbour lists where too many nodes have come or gone since the last time.
 fn write_links(index: Relation, memory: &Memory) -> Result<()> {
     let graph = memory.index.graph();
-    let written = pages::snapshot(index)?.meta.linked_nodes;
-    // Nodes that are live now have all their links, in both directions; one that is being linked
-    // might lack those back to it when the others are written, so the lists end before it.
-    let live = (0..graph.len())
-        .take_while(|&node| graph.state(node) == State::Live)
-        .count() as u32;
-    if live.saturating_sub(written) <= live / LAG {
+    let (nodes, drift) = (graph.len(), memory.index.drift());
+    if drift <= nodes / LAG {
         return Ok(());
     }
     let mut writer = LinkWriter::begin(index)?;
-    links::write(&memory.index, live, &mut writer)?;
-    writer.finish(graph.entry().map_or(NO_NODE, |entry| entry.id))
+    links::write(&memory.index, nodes, &mut writer)?;
+    writer.finish(graph.entry().map_or(NO_NODE, |entry| entry.id))?;
+    memory.index.end_drift(drift);
+    Ok(())
 }

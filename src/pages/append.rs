@@ -15,6 +15,7 @@ use chronomind_core::record::{
 };
 
 use super::chain::{End, block_near, ends};
+use super::links::forget;
 use super::meta::{decode, encode};
 use super::{META, damaged, view_of};
 use crate::error::{Error, Result};
@@ -157,6 +158,9 @@ pub fn append(
         return Ok(None);
     }
 
+    if is_new {
+        forget(index, &meta, &layout, node)?;
+    }
     let mut appender = Appender {
         index,
         meta_page: &meta_page,

@@ -23,6 +23,27 @@ use crate::pg::xlog::Change;
 /// page has room for the extents of the largest file, and is not locked for long.
 const LEAST_GROWTH: u32 = 8;
 
+/// Empties the list of a node whose place is given to another vector, so that nobody takes the
+/// neighbours of the one for those of the other. The caller has the meta page locked.
+pub(super) fn forget(index: Relation, meta: &Meta, layout: &Layout, node: u32) -> Result<()> {
+    let per_page = layout.per_page(Kind::Links) as u32;
+    let block = nth_page(&meta.links, node / per_page).filter(|_| node < meta.linked_nodes);
+    let Some(block) = block else {
+        return Ok(());
+    };
+    let guard = index.write(block, None);
+    let record = layout.record_bytes(Kind::Links);
+    let from = (node % per_page) as usize * record;
+    let page = view_of(index, block, guard.page(), Kind::Links, record)?;
+    let list = page.payload.get(from..from + record);
+    if list.is_some_and(|list| list.iter().any(|&byte| byte != 0)) {
+        let mut change = Change::begin(index);
+        payload_mut(change.page(&guard))[from..from + record].fill(0);
+        change.commit();
+    }
+    Ok(())
+}
+
 /// Takes neighbour lists: of layer 0 first, one for each node in order, then of the layers above.
 pub trait LinkSink {
     /// The neighbour slots of the next node on layer 0, as they stand in memory.

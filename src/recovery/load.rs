@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use chronomind_core::graph::{Graph, Inserter};
+use chronomind_core::graph::{Graph, Inserter, State};
 use chronomind_core::index::Index;
 use chronomind_core::postings::{BLOCK, Place};
 use chronomind_core::record::{Flags, PostingView};
@@ -118,16 +118,28 @@ fn fill(relation: Relation, key: &Key, claim: &Claim) -> std::result::Result<(),
         .rev()
         .filter(|&number| postings.is_spent(number))
         .for_each(|number| postings.free_block(number));
-    for (node, layer, slots) in upper_lists {
+    let mut slots = Vec::new();
+    for (node, layer, upper) in upper_lists {
         if node < snapshot.nodes && layer > 0 {
-            graph.restore_list(node, layer, &slots, snapshot.nodes);
+            // One without a list on layer 0 has taken the place of another.
+            graph.copy_links(node, 0, &mut slots);
+            if slots.iter().any(|&slot| slot != 0) {
+                graph.restore_list(node, layer, &upper, snapshot.nodes);
+            }
         }
     }
+    let has_rows = |node: u32| postings.chain(graph.postings_of(node)).next().is_some();
+    (0..snapshot.nodes)
+        .rev()
+        .filter(|&node| !has_rows(node))
+        .for_each(|node| graph.vacate(node));
     let linked = snapshot.meta.linked_nodes.min(snapshot.nodes);
-    let mut unlinked: Vec<u32> = (0..linked)
-        .filter(|&id| !graph.finish_restore(id))
+    let has_no_list = |&id: &u32| id >= linked || !graph.finish_restore(id);
+    let unlinked: Vec<u32> = (0..snapshot.nodes)
+        .filter(|&node| graph.state(node) == State::Stored)
+        .filter(has_no_list)
         .collect();
-    unlinked.extend(linked..snapshot.nodes);
+    index.add_drift(unlinked.len() as u32);
     // First, because whoever is linked trusts the marks of the tree.
     reconnect(graph)?;
     Ok(link(&index, &unlinked)?)

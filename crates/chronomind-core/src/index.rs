@@ -24,6 +24,7 @@ struct Root {
     ef_construction: AtomicU32,
     attributes: AtomicU32,
     seed: AtomicU64,
+    drift: AtomicU32,
     graph: GraphHeader,
     blocks: RecordsHeader,
     zones: RecordsHeader,
@@ -74,6 +75,7 @@ pub struct Published<'a> {
 pub struct Index<'r> {
     region: Region<'r>,
     root: u32,
+    drift: &'r AtomicU32,
     graph: Graph<'r>,
     postings: Postings<'r>,
     pages: Directory<'r>,
@@ -154,6 +156,7 @@ impl<'r> Index<'r> {
         Index {
             region,
             root: unit,
+            drift: &root.drift,
             graph,
             postings,
             pages,
@@ -173,6 +176,22 @@ impl<'r> Index<'r> {
     /// The postings.
     pub fn postings(&self) -> &Postings<'r> {
         &self.postings
+    }
+
+    /// Nodes that have come or gone since their lists were last written to the pages.
+    pub fn drift(&self) -> u32 {
+        // Relaxed, here and below: a number that says when to write them anew.
+        self.drift.load(Ordering::Relaxed)
+    }
+
+    /// Counts nodes that have come or gone.
+    pub fn add_drift(&self, nodes: u32) {
+        self.drift.fetch_add(nodes, Ordering::Relaxed);
+    }
+
+    /// Takes nodes back that [`drift`](Self::drift) had counted when their lists were written.
+    pub fn end_drift(&self, nodes: u32) {
+        self.drift.fetch_sub(nodes, Ordering::Relaxed);
     }
 
     /// Where its pages are.

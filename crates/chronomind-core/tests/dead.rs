@@ -281,7 +281,7 @@ fn churn_of_real_memories() {
 }
 
 fn churn(data: Data, rounds: usize, metric: Metric) {
-    let heap = HeapRegion::new(data.len() * 16 << 10);
+    let heap = HeapRegion::new((data.len() * 16) << 10);
     let config = config(metric, data.dimensions, 16);
     let mut churned = Churned::new(&heap, config);
     // Two thirds at a time; the others are to come.

@@ -4,9 +4,8 @@
 //! its id, its layers and its memory, and is taken for another vector by [`Graph::take_free`],
 //! [`Graph::reserve`], [`Graph::store`] and [`Graph::link`] as a new one is.
 //!
-//! Who takes a free node looks first ([`Graph::peek_free`]), makes the row durable and takes the node
-//! off the list then, all under the lock that orders appends. So nothing that fails in between loses
-//! a place, and what follows cannot fail. If a process dies there, memory is loaded anew from pages.
+//! Who takes a free node makes its row durable and stores the vector then, or gives the place back where
+//! the row cannot be logged. If a process dies in between, memory is loaded anew from pages.
 
 use super::node::State;
 use super::{Graph, links};
@@ -43,14 +42,13 @@ impl Graph<'_> {
         self.header.free.count()
     }
 
-    /// A node whose place is free: the one that [`Graph::take_free`] takes. Under the lock that orders
-    /// appends.
+    /// A node whose place is free: the one that [`Graph::take_free`] takes, if none is given back
+    /// meanwhile. Under the lock that orders appends.
     pub fn peek_free(&self) -> Option<u32> {
         self.header.free.top()
     }
 
-    /// Takes a node whose place is free. Under the lock that orders appends, when nothing can fail any
-    /// more; nobody else will find the node.
+    /// Takes a node whose place is free; nobody else will find it. Under the lock that orders appends.
     pub fn take_free(&self) -> Option<u32> {
         let next = |id| &self.node(id).header.next_free;
         self.header.free.pop(next)
