@@ -100,11 +100,17 @@ COMMENT ON FUNCTION chrono_type IS 'internal: the type of a column';
 
 -- Making a table of memories -----------------------------------------------------------------------
 
--- The links between the memories of a table are in a table beside it, named after it.
+-- The name of a table under any search_path, or of one beside it; and that of the links between its rows.
+CREATE FUNCTION chrono_name(rel regclass, suffix text DEFAULT '') RETURNS text
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
+    RETURN (SELECT format('%I.%I', n.nspname, c.relname || suffix)
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = rel);
+
+COMMENT ON FUNCTION chrono_name IS 'internal: the qualified name of a table, or of one beside it';
+
 CREATE FUNCTION chrono_links_name(rel regclass) RETURNS text
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
-    RETURN (SELECT format('%I.%I', n.nspname, c.relname || '_links')
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = rel);
+    RETURN chrono_name(rel, '_links');
 
 COMMENT ON FUNCTION chrono_links_name IS 'internal: the qualified name of the table of a table''s links';
 
@@ -122,7 +128,7 @@ BEGIN
             created_at timestamptz NOT NULL DEFAULT now(),
             PRIMARY KEY (source, target, relation),
             CHECK (source <> target)
-        )', links, id_type, rel, id);
+        )', links, id_type, @extschema@.chrono_name(rel), id);
     EXECUTE format('CREATE INDEX ON %s (target)', links);
     RETURN links::regclass;
 END $$;
@@ -216,6 +222,7 @@ CREATE FUNCTION chrono_decay_sql(rel regclass, batch integer, forget_below doubl
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     columns jsonb := @extschema@.chrono_columns(rel, '{importance,importance_at}', '{decay_rate,pinned}', named);
+    qualified text := @extschema@.chrono_name(rel);
     effective text := @extschema@.chrono_effective_sql(rel, columns);
     is_faded text := format('%s OPERATOR(pg_catalog.<>) m.%I', effective, columns ->> 'importance');
     is_forgotten text := format('(%s OPERATOR(pg_catalog.<) $2%s)', effective,
@@ -228,10 +235,11 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'forget_below must be above 0 and at most 1',
             DETAIL = format('It is %s.', forget_below), HINT = 'Memories whose importance has fallen below it are deleted. Without it, none is.';
     END IF;
-    find := format('SELECT m.ctid FROM ONLY %s AS m WHERE %s OR %s FOR UPDATE SKIP LOCKED', rel, is_faded, is_forgotten);
-    forget := format('DELETE FROM ONLY %s AS m WHERE m.ctid OPERATOR(pg_catalog.=) ANY ($3) AND %s', rel, is_forgotten);
+    find := format('SELECT m.ctid FROM ONLY %s AS m WHERE %s OR %s FOR %s SKIP LOCKED', qualified, is_faded, is_forgotten,
+        CASE WHEN forget_below IS NULL THEN 'NO KEY UPDATE' ELSE 'UPDATE' END);
+    forget := format('DELETE FROM ONLY %s AS m WHERE m.ctid OPERATOR(pg_catalog.=) ANY ($3) AND %s', qualified, is_forgotten);
     fade := format('UPDATE ONLY %s AS m SET %I = %s, %I = $1 WHERE m.ctid OPERATOR(pg_catalog.=) ANY ($3) AND %s',
-        rel, columns ->> 'importance', effective, columns ->> 'importance_at', is_faded);
+        qualified, columns ->> 'importance', effective, columns ->> 'importance_at', is_faded);
 END $$;
 
 COMMENT ON FUNCTION chrono_decay_sql IS 'internal: the statements of chrono_decay';
@@ -305,7 +313,7 @@ BEGIN
             %5$I = GREATEST(m.%5$I, $1), %6$I = coalesce(m.%6$I, 0) OPERATOR(pg_catalog.+) 1
         FROM (SELECT l.%2$I AS id FROM ONLY %1$s AS l WHERE l.%2$I OPERATOR(pg_catalog.=) ANY ($2::%8$s[]) ORDER BY l.%2$I FOR NO KEY UPDATE) AS locked
         WHERE m.%2$I OPERATOR(pg_catalog.=) locked.id',
-        rel, columns ->> 'id', columns ->> 'importance', columns ->> 'importance_at', columns ->> 'last_accessed_at',
+        @extschema@.chrono_name(rel), columns ->> 'id', columns ->> 'importance', columns ->> 'importance_at', columns ->> 'last_accessed_at',
         columns ->> 'access_count', @extschema@.chrono_effective_sql(rel, columns), @extschema@.chrono_type(rel, columns ->> 'id'));
 END $$;
 
@@ -357,7 +365,7 @@ DECLARE
 BEGIN
     IF links IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('table %s has no table of links', rel),
-            HINT = format('SELECT @extschema@.chrono_create_links(%L) makes it.', rel);
+            HINT = format('SELECT @extschema@.chrono_create_links(%L) makes it.', @extschema@.chrono_name(rel));
     END IF;
     RETURN links;
 END $$;
@@ -371,7 +379,7 @@ CREATE FUNCTION chrono_link_sql(rel regclass, source text, target text, relation
 DECLARE
     id text := @extschema@.chrono_columns(rel, '{id}', named => named) ->> 'id';
     id_type text := @extschema@.chrono_type(rel, id);
-    links regclass := @extschema@.chrono_links(rel);
+    links text := @extschema@.chrono_name(@extschema@.chrono_links(rel));
 BEGIN
     IF source IS NULL OR target IS NULL OR relation IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'a link needs a source, a target and a relation';
@@ -382,7 +390,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'max_links must be at least 1',
             DETAIL = format('It is %s.', coalesce(max_links::text, 'NULL')), HINT = 'It is the number of links that a memory may have.';
     END IF;
-    find := format('SELECT true FROM ONLY %s AS m WHERE m.%I OPERATOR(pg_catalog.=) $1::%s', rel, id, id_type);
+    find := format('SELECT true FROM ONLY %s AS m WHERE m.%I OPERATOR(pg_catalog.=) $1::%s', @extschema@.chrono_name(rel), id, id_type);
     lock := find || ' FOR NO KEY UPDATE';
     known := format('SELECT EXISTS (SELECT FROM %1$s AS l WHERE l.source OPERATOR(pg_catalog.=) $1::%2$s
         AND l.target OPERATOR(pg_catalog.=) $2::%2$s AND l.relation OPERATOR(pg_catalog.=) $3)', links, id_type);
@@ -465,7 +473,7 @@ DECLARE
             SELECT m.%2$I, %3$s FROM ONLY %1$s AS m WHERE m.%2$I OPERATOR(pg_catalog.=) %%s
             UNION SELECT m.%2$I, %3$s FROM chain AS c JOIN ONLY %1$s AS m ON m.%2$I OPERATOR(pg_catalog.=) c.heir
         ) SELECT chain.id FROM chain WHERE chain.heir IS NULL',
-        rel, columns ->> 'id', coalesce('m.' || quote_ident(columns ->> 'superseded_by'), 'NULL::' || id_type));
+        @extschema@.chrono_name(rel), columns ->> 'id', coalesce('m.' || quote_ident(columns ->> 'superseded_by'), 'NULL::' || id_type));
 BEGIN
     IF depth IS NULL OR depth < 1 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'depth must be at least 1',
@@ -476,7 +484,7 @@ BEGIN
         FROM pg_catalog.unnest($1) WITH ORDINALITY AS f (id, place)
             JOIN %s AS l ON l.source OPERATOR(pg_catalog.=) f.id::%s CROSS JOIN LATERAL (%s) AS n
         WHERE NOT EXISTS (SELECT FROM pg_catalog.unnest($2) AS seen (id) WHERE seen.id OPERATOR(pg_catalog.=) n.id::text)
-        ORDER BY n.id, f.place, l.relation', @extschema@.chrono_links(rel), id_type, format(survivor, 'l.target'));
+        ORDER BY n.id, f.place, l.relation', @extschema@.chrono_name(@extschema@.chrono_links(rel)), id_type, format(survivor, 'l.target'));
 END $$;
 
 COMMENT ON FUNCTION chrono_related_sql IS 'internal: the statements of chrono_related';
@@ -612,7 +620,7 @@ BEGIN
             pg_catalog.max((s.memory).%4$I), pg_catalog.min((s.memory).%4$I)
         FROM @extschema@.chrono_search(NULL::%2$s, NULL, 2147483647, context => $1, recency_weight => 0, importance_weight => 0,
             created_at_column => %5$L, importance_column => %6$L, context_column => %7$L, decay_rate_column => %8$L, importance_at_column => %9$L) AS s',
-        vectors, rel, columns ->> 'embedding', columns ->> 'created_at', named ->> 'created_at', named ->> 'importance',
+        vectors, @extschema@.chrono_name(rel), columns ->> 'embedding', columns ->> 'created_at', named ->> 'created_at', named ->> 'importance',
         named ->> 'context', named ->> 'decay_rate', named ->> 'importance_at');
 END $$;
 

@@ -83,7 +83,17 @@ SELECT count FROM public.chrono_context_summary('memories', 'user 0');
 SELECT public.chrono_create_memory('more', 2);
 RESET search_path;
 SELECT count(*) > 4 AS logged FROM app.log;
+-- A table is the one that is named, also where another of that name comes first.
 SET client_min_messages = warning;
+CREATE TEMP TABLE memories (id bigint PRIMARY KEY, importance float8, importance_at timestamptz, last_accessed_at timestamptz, access_count int);
+INSERT INTO memories SELECT i, 0.5, now() FROM generate_series(1, 3) i;
+SET search_path = app, pg_temp;
+SELECT public.chrono_touch('pg_temp.memories', ARRAY[1, 2, 3]), public.chrono_touch('app.memories', ARRAY[2]);
+SELECT public.chrono_create_links('pg_temp.memories') IS NOT NULL AS made, public.chrono_link('pg_temp.memories', 1, 3);
+RESET search_path;
+SELECT chrono_touch('memories', ARRAY[1]);
+SELECT array_agg(access_count ORDER BY id) FROM pg_temp.memories;
+DROP TABLE pg_temp.memories CASCADE;
 DROP SCHEMA evil CASCADE;
 DROP OWNED BY regress_chrono_agent;
 DROP ROLE regress_chrono_agent;
