@@ -3,10 +3,14 @@
 Debian's patches force system-wide paths, on which two builds would overwrite each other, so
 only the upstream tarball inside the source package is used. Needs root only to install
 missing build tools.
+
+pg_cron comes in binary form, as Debian packages it: two files that are put where the compiled
+server looks for them. It needs Debian's libpq.
 """
 
 import os
 import shutil
+import sysconfig
 
 from scripts.host import SetupError, cache_dir, cached, need_tools, output_of, run, run_logged, say
 
@@ -68,28 +72,43 @@ def provision(major, cassert=False):
     return cached(name, make)
 
 
+def provision_with_cron(major):
+    """The prefix of PostgreSQL `major` with the pg_cron of the same Debian release."""
+    plain = provision(major)
+
+    def make(partial):
+        need_tools({f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}/libpq.so.5": "libpq5"})
+        build = cache_dir() / f"{plain.name}-cron.build"
+        shutil.rmtree(build, ignore_errors=True)
+        build.mkdir()
+        log = build / "log"
+        say(f"adding pg_cron to PostgreSQL {major}")
+        options = _private_apt("deb", SUITES[major], build, log)
+        run_logged(
+            log, "apt-get", *options, "download", "-q", f"postgresql-{major}-cron", cwd=build
+        )
+        (package,) = build.glob("*.deb")
+        run("dpkg-deb", "-x", package, build / "files")
+        run("cp", "-al", f"{plain}/.", partial)
+        packaged = build / "files/usr"
+        library = packaged / f"lib/postgresql/{major}/lib/pg_cron.so"
+        shutil.copy(library, output_of(partial / "bin/pg_config", "--pkglibdir"))
+        share = output_of(partial / "bin/pg_config", "--sharedir")
+        for script in (packaged / f"share/postgresql/{major}/extension").iterdir():
+            shutil.copy(script, f"{share}/extension")
+        shutil.rmtree(build)
+
+    return cached(f"{plain.name}-cron", make)
+
+
 def _make(*arguments):
     """`make` over all processors, yielding to whatever else the machine does."""
     return ["nice", "make", "-s", f"-j{os.cpu_count()}", *arguments]
 
 
 def _fetch(package, suite, directory, log):
-    """Downloads the source package and unpacks the upstream tarball in it; its directory.
-
-    apt's own lists and configuration stay as they are: it works here on private ones.
-    """
-    state = directory / f"apt-{suite}"
-    for part in ("lists/partial", "cache/archives/partial"):
-        (state / part).mkdir(parents=True, exist_ok=True)
-    sources = state / "sources.list"
-    sources.write_text(f"deb-src [signed-by={KEYRING}] {_mirror()} {suite} main\n")
-    options = [
-        *("-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=/dev/null"),
-        *("-o", f"Dir::State::Lists={state}/lists", "-o", f"Dir::Cache={state}/cache"),
-        # The sandbox user cannot read below a private directory, and nothing here needs it.
-        *("-o", "APT::Sandbox::User=root"),
-    ]
-    run_logged(log, "apt-get", *options, "update", "-q")
+    """Downloads the source package and unpacks the upstream tarball in it; its directory."""
+    options = _private_apt("deb-src", suite, directory, log)
     run_logged(
         log, "apt-get", *options, "source", "-q", "--download-only", package, cwd=directory
     )
@@ -98,6 +117,27 @@ def _fetch(package, suite, directory, log):
     source.mkdir()
     run("tar", "-xf", tarball, "-C", source, "--strip-components=1")
     return source
+
+
+def _private_apt(kind, suite, directory, log):
+    """The options for apt to work on a suite, on lists of its own, which are fetched here.
+
+    `kind` is `deb` for packages and `deb-src` for sources. apt's own lists and configuration stay
+    as they are.
+    """
+    state = directory / f"apt-{suite}"
+    for part in ("lists/partial", "cache/archives/partial"):
+        (state / part).mkdir(parents=True, exist_ok=True)
+    sources = state / "sources.list"
+    sources.write_text(f"{kind} [signed-by={KEYRING}] {_mirror()} {suite} main\n")
+    options = [
+        *("-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=/dev/null"),
+        *("-o", f"Dir::State::Lists={state}/lists", "-o", f"Dir::Cache={state}/cache"),
+        # The sandbox user cannot read below a private directory, and nothing here needs it.
+        *("-o", "APT::Sandbox::User=root"),
+    ]
+    run_logged(log, "apt-get", *options, "update", "-q")
+    return options
 
 
 def _mirror():

@@ -1,9 +1,11 @@
 """All tests: the core by itself, then the extension inside real servers.
 
-    python3 -m scripts.test [core] [loom] [regress] [cluster] [differential]     # all by default
+    python3 -m scripts.test [core] [loom] [regress] [cluster] [differential] [cron]     # all by default
 
 The server is that of `PG_CONFIG` where it is set; else there are two: the embedded one, and
-one compiled with assertions, for which the extension is built with its own assertions too.
+one compiled with assertions, for which the extension is built with its own assertions too. The
+suite `cron` has a third, the oldest that is supported, with pg_cron: it runs the SQL tests there
+too. With `PG_CONFIG`, the schedules are tested among `cluster` where that server has pg_cron.
 """
 
 import argparse
@@ -19,6 +21,7 @@ CORE = ROOT / "crates/chronomind-core"
 CORE_TESTS = ["cargo", "test", "-p", CORE.name]
 # Server and cargo profile.
 DEFAULT_SERVERS = {"embedded-16": "release", "17-cassert": "checked"}
+CRON_SERVER = "15-cron"
 
 
 def core():
@@ -41,12 +44,23 @@ def sql(pg):
         raise subprocess.CalledProcessError(1, ["regress"])
 
 
-def cluster(pg):
+def cluster(pg, tests="tests/cluster"):
     """The tests that start, crash and restart servers, and use several connections at once."""
     python = pypi.venv_python(ROOT / "tests/requirements.txt")
     environment = {**os.environ, "PG_CONFIG": str(pg.path)}
-    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/cluster"]
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
     run(*command, cwd=ROOT, env=environment)
+
+
+def cron():
+    """The schedules on a server with pg_cron, and the SQL tests there."""
+    if os.environ.get("PG_CONFIG"):
+        say("no server is made where PG_CONFIG names one")
+        return
+    pg = postgres.provision(CRON_SERVER)
+    extension.install(pg)
+    sql(pg)
+    cluster(pg, "tests/cluster/test_schedule.py")
 
 
 def _servers():
@@ -58,7 +72,7 @@ def _servers():
 
 def _steps(chosen):
     """What to run, in order: pairs of a title and a function without arguments."""
-    for name, suite in CORE_SUITES.items():
+    for name, suite in OWN_SUITES.items():
         if name in chosen:
             yield name, suite
     if not chosen.intersection(SERVER_SUITES):
@@ -70,12 +84,13 @@ def _steps(chosen):
                 yield f"{name} on PostgreSQL {pg.major}", partial(suite, pg)
 
 
-CORE_SUITES = {"core": core, "loom": loom}
+# Those that bring what they need, and those for each server.
+OWN_SUITES = {"core": core, "loom": loom, "cron": cron}
 SERVER_SUITES = {"regress": sql, "cluster": cluster, "differential": differential.ask}
 
 
 def _command():
-    everything = [*CORE_SUITES, *SERVER_SUITES]
+    everything = [*OWN_SUITES, *SERVER_SUITES]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(everything))
     chosen = set(parser.parse_args().suites or everything)

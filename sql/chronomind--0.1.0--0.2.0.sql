@@ -180,6 +180,7 @@ BEGIN
     -- For the memories that were merged into one that is deleted.
     EXECUTE format('CREATE INDEX ON %s (superseded_by) WHERE superseded_by IS NOT NULL', qualified);
     PERFORM @extschema@.chrono_create_links(qualified::regclass);
+    PERFORM @extschema@.chrono_create_merges(qualified::regclass);
     RETURN qualified::regclass;
 END $$;
 
@@ -590,7 +591,8 @@ CREATE FUNCTION chrono_search(
     context_column text DEFAULT NULL,
     importance_at_column text DEFAULT NULL,
     valid_from_column text DEFAULT NULL,
-    valid_to_column text DEFAULT NULL
+    valid_to_column text DEFAULT NULL,
+    diversity double precision DEFAULT NULL
 ) RETURNS TABLE (
     memory anyelement,
     score double precision,
@@ -644,3 +646,539 @@ END $$;
 
 COMMENT ON FUNCTION chrono_context_summary IS
     'how many memories a context holds, how much they matter now, their mean vector, and the times of the newest and the oldest';
+
+-- Consolidation ------------------------------------------------------------------------------------
+
+-- What was merged is logged in a table beside the memories, named after theirs.
+CREATE FUNCTION chrono_merges_name(rel regclass) RETURNS text
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
+    RETURN (SELECT format('%I.%I', n.nspname, c.relname || '_merges')
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = rel);
+
+COMMENT ON FUNCTION chrono_merges_name IS 'internal: the qualified name of the log of a table''s merges';
+
+-- links_removed are the links that a merge took from the absorbed memory, links_added those that the
+-- survivor did not have; pins says that the survivor was not pinned before.
+CREATE FUNCTION chrono_create_merges(rel regclass, id_column text DEFAULT NULL) RETURNS regclass
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    id text := @extschema@.chrono_columns(rel, ARRAY['id'], named => jsonb_build_object('id', id_column)) ->> 'id';
+    merges text := @extschema@.chrono_merges_name(rel);
+    id_type text := (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = rel AND attname = id);
+BEGIN
+    EXECUTE format('CREATE TABLE %1$s (
+            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            merged_at timestamptz NOT NULL DEFAULT now(),
+            survivor %2$s NOT NULL,
+            absorbed %2$s NOT NULL,
+            similarity double precision NOT NULL,
+            valid_to timestamptz,
+            pins boolean NOT NULL DEFAULT false,
+            links_removed jsonb NOT NULL DEFAULT ''[]'',
+            links_added jsonb NOT NULL DEFAULT ''[]''
+        )', merges, id_type);
+    EXECUTE format('CREATE INDEX ON %s (absorbed)', merges);
+    EXECUTE format('CREATE INDEX ON %s (survivor)', merges);
+    RETURN merges::regclass;
+END $$;
+
+COMMENT ON FUNCTION chrono_create_merges IS 'makes the log of the merges of a table of memories';
+
+CREATE FUNCTION chrono_merges(rel regclass) RETURNS regclass
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    merges regclass := to_regclass(@extschema@.chrono_merges_name(rel));
+BEGIN
+    IF merges IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('table %s has no log of merges', rel),
+            DETAIL = 'Merges are logged, so that they can be undone.',
+            HINT = format('SELECT @extschema@.chrono_create_merges(%L) makes it.', rel);
+    END IF;
+    RETURN merges;
+END $$;
+
+COMMENT ON FUNCTION chrono_merges IS 'internal: the log of the merges of a table';
+
+-- Pairs of rows numbered by rank, 1 the best, become who goes into whom, in the order of going.
+CREATE FUNCTION chrono_components(count integer, lefts integer[], rights integer[])
+RETURNS TABLE (member integer, survivor integer, parent integer)
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'chrono_components_wrapper';
+
+COMMENT ON FUNCTION chrono_components IS 'internal: the connected components of pairs of duplicates';
+
+-- Whether a row of a table holds today and is in the place of itself, as SQL.
+CREATE FUNCTION chrono_alive_sql(alias text, columns jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN concat_ws(' AND ', format('%1$s.%2$I IS NULL AND (%1$s.%3$I IS NULL OR %1$s.%3$I > now())',
+            alias, columns ->> 'superseded_by', columns ->> 'valid_to'),
+        '(' || alias || '.' || quote_ident(columns ->> 'valid_from') || ' <= now()) IS NOT FALSE');
+
+COMMENT ON FUNCTION chrono_alive_sql IS 'internal: the SQL of whether a memory can be merged';
+
+-- The statements of chrono_consolidate; identifiers are passed as texts. Those that only look run under
+-- a search_path without surprises, those that write under the caller's.
+CREATE FUNCTION chrono_consolidate_sql(rel regclass, similarity_threshold double precision, max_merges integer,
+        across_contexts boolean, named jsonb,
+        OUT scan text, OUT nearby text, OUT lock text, OUT busy text, OUT plan text,
+        OUT log text, OUT pin text, OUT supersede text, OUT linked text, OUT move text)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    columns jsonb := @extschema@.chrono_columns(rel, '{id,embedding,valid_to,superseded_by}',
+        '{context,created_at,importance,importance_at,decay_rate,valid_from,pinned}', named);
+    id text := quote_ident(columns ->> 'id');
+    embedding text := quote_ident(columns ->> 'embedding');
+    context text := CASE WHEN across_contexts IS NOT TRUE THEN quote_ident(columns ->> 'context') END;
+    pinned text := quote_ident(columns ->> 'pinned');
+    id_type text := (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = rel AND attname = columns ->> 'id');
+    operator text := (SELECT format('OPERATOR(%I.<=>)', nspname)
+        FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'vector');
+    nearest text := 'SELECT m.%2$s::text AS l, n.%2$s::text AS r
+        FROM ONLY %1$s AS m CROSS JOIN LATERAL (SELECT n.%2$s FROM ONLY %1$s AS n
+            WHERE n.%3$s %4$s m.%3$s <= $2 AND %5$s AND %7$s ORDER BY n.%3$s %4$s m.%3$s LIMIT 64) AS n
+        WHERE m.%2$s = ANY ($1::%6$s[]) AND m.%2$s <> n.%2$s AND %8$s';
+    rank text := concat_ws(', ',
+        CASE WHEN columns ?& '{importance,importance_at}' THEN replace(@extschema@.chrono_effective_sql(rel, columns), '$1', 'now()')
+            ELSE 'm.' || quote_ident(columns ->> 'importance') END || ' DESC NULLS LAST',
+        'm.' || quote_ident(columns ->> 'created_at') || ' DESC NULLS LAST', 'm.' || id);
+    links regclass := to_regclass(@extschema@.chrono_links_name(rel));
+    merges text := @extschema@.chrono_merges_name(rel);
+BEGIN
+    IF (similarity_threshold > 0 AND similarity_threshold <= 1) IS NOT TRUE THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'similarity_threshold must be above 0 and at most 1',
+            DETAIL = format('It is %s.', coalesce(similarity_threshold::text, 'NULL')),
+            HINT = 'It is the cosine of the angle between two vectors; duplicates have 0.95 and more.';
+    ELSIF max_merges IS NULL OR max_merges < 1 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'max_merges must be at least 1',
+            DETAIL = format('It is %s.', coalesce(max_merges::text, 'NULL')), HINT = 'It is the number of memories that one call absorbs at most.';
+    ELSIF NOT EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+            JOIN pg_opclass o ON o.oid = i.indclass[0] JOIN pg_attribute t ON t.attrelid = rel AND t.attnum = i.indkey[0]
+            WHERE i.indrelid = rel AND a.amname = 'chrono' AND i.indisvalid AND i.indpred IS NULL
+                AND o.opcname IN ('vector_cosine_ops', 'halfvec_cosine_ops') AND t.attname = columns ->> 'embedding') THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('table %s has no chrono index for cosine distances of %s', rel, embedding),
+            HINT = format('CREATE INDEX ON %s USING chrono (%s vector_cosine_ops, ...) makes one.', rel, embedding);
+    END IF;
+    -- $1: the last identifier of the batch before, or NULL.
+    scan := format('SELECT array_agg(b.id::text) FROM (SELECT m.%2$s AS id FROM ONLY %1$s AS m
+        WHERE ($1 IS NULL OR m.%2$s > $1::%3$s) AND %4$s ORDER BY m.%2$s LIMIT 1000) AS b',
+        rel, id, id_type, @extschema@.chrono_alive_sql('m', columns));
+    -- $1: whose neighbours, $2: how far. Of contexts that are NULL none equals another.
+    nearby := 'SELECT array_agg(p.l), array_agg(p.r), count(DISTINCT p.l) FROM ('
+        || format(nearest, rel, id, embedding, operator, @extschema@.chrono_alive_sql('n', columns), id_type,
+            coalesce('n.' || context || ' = m.' || context, 'true'), 'true')
+        || CASE WHEN context IS NULL THEN '' ELSE ' UNION ALL ' || format(nearest, rel, id, embedding, operator,
+            @extschema@.chrono_alive_sql('n', columns), id_type, 'n.' || context || ' IS NULL', 'm.' || context || ' IS NULL') END
+        || ') AS p';
+    -- $1: identifiers. Nobody is waited for.
+    lock := format('SELECT array_agg(l.id) FROM (SELECT m.%2$s::text AS id FROM ONLY %1$s AS m WHERE m.%2$s = ANY (ARRAY(SELECT DISTINCT unnest($1))::%3$s[]) AND %4$s
+        ORDER BY m.%2$s FOR UPDATE SKIP LOCKED) AS l', rel, id, id_type, @extschema@.chrono_alive_sql('m', columns));
+    -- $1, $2: pairs, $3: identifiers to choose from, or NULL for all, $4: how far, $5: how many.
+    plan := format('WITH node AS MATERIALIZED (
+            SELECT m.%2$s::text AS id, m.%3$s, %4$s AS context, (row_number() OVER (ORDER BY %5$s))::integer AS rank
+            FROM ONLY %1$s AS m WHERE m.%2$s = ANY (ARRAY(SELECT DISTINCT unnest(coalesce($3, $1 || $2)))::%6$s[]) AND %7$s
+        ), pair AS (
+            SELECT l.rank AS l, r.rank AS r FROM unnest($1, $2) AS p (l, r) JOIN node l ON l.id = p.l JOIN node r ON r.id = p.r
+            WHERE l.%3$s %8$s r.%3$s <= $4 AND l.context IS NOT DISTINCT FROM r.context
+        ), merge AS (
+            SELECT c.* FROM (SELECT coalesce(array_agg(l), ''{}'') AS lefts, coalesce(array_agg(r), ''{}'') AS rights FROM pair) AS p
+                CROSS JOIN LATERAL @extschema@.chrono_components((SELECT count(*)::integer FROM node), p.lefts, p.rights)
+                WITH ORDINALITY AS c (member, survivor, parent, place)
+        )
+        SELECT s.id AS survivor, a.id AS absorbed, 1 - (a.%3$s %8$s p.%3$s) AS similarity FROM merge g JOIN node s ON s.rank = g.survivor
+            JOIN node a ON a.rank = g.member JOIN node p ON p.rank = g.parent ORDER BY g.place LIMIT $5',
+        rel, id, embedding, coalesce('m.' || context, 'NULL::text'), rank, id_type, @extschema@.chrono_alive_sql('m', columns), operator);
+    -- $1: survivors, $2: absorbed, $3: similarities, in the order of merging.
+    log := format('INSERT INTO %1$s (survivor, absorbed, similarity, valid_to, pins)
+        SELECT s.%3$s, a.%3$s, g.similarity, a.%4$s, %5$s
+        FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) WITH ORDINALITY AS g (survivor, absorbed, similarity, place)
+            JOIN ONLY %2$s AS s ON s.%3$s OPERATOR(pg_catalog.=) g.survivor::%6$s
+            JOIN ONLY %2$s AS a ON a.%3$s OPERATOR(pg_catalog.=) g.absorbed::%6$s
+        ORDER BY g.place', merges, rel, id, quote_ident(columns ->> 'valid_to'),
+        CASE WHEN pinned IS NULL THEN 'false' ELSE format('a.%1$s IS TRUE AND s.%1$s IS NOT TRUE AND pg_catalog.row_number() OVER (
+            PARTITION BY g.survivor, a.%1$s IS TRUE ORDER BY g.place) OPERATOR(pg_catalog.=) 1', pinned) END, id_type);
+    supersede := format('UPDATE ONLY %1$s AS m SET %3$s = g.survivor::%5$s, %4$s = pg_catalog.now()
+        FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS g (survivor, absorbed) WHERE m.%2$s OPERATOR(pg_catalog.=) g.absorbed::%5$s',
+        rel, id, quote_ident(columns ->> 'superseded_by'), quote_ident(columns ->> 'valid_to'), id_type);
+    IF pinned IS NOT NULL THEN
+        pin := format('UPDATE ONLY %1$s AS m SET %3$s = true WHERE m.%3$s IS NOT TRUE AND m.%2$s OPERATOR(pg_catalog.=) ANY (
+            SELECT g.survivor::%4$s FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS g (survivor, absorbed)
+                JOIN ONLY %1$s AS a ON a.%2$s OPERATOR(pg_catalog.=) g.absorbed::%4$s WHERE a.%3$s)', rel, id, pinned, id_type);
+    END IF;
+    IF links IS NOT NULL THEN
+        -- $1: locked identifiers. Of those the ones whose links, or the other ends of these, are in somebody's hands.
+        busy := format('WITH link AS MATERIALIZED (SELECT l.source, l.target, l.relation FROM %3$s AS l
+                WHERE l.source = ANY ($1::%4$s[]) OR l.target = ANY ($1::%4$s[])
+            ), locked AS (SELECT l.source, l.target, l.relation FROM %3$s AS l
+                WHERE l.source = ANY ($1::%4$s[]) OR l.target = ANY ($1::%4$s[]) FOR UPDATE SKIP LOCKED
+            ), held AS (SELECT m.%2$s AS id FROM ONLY %1$s AS m
+                WHERE m.%2$s IN (SELECT source FROM link UNION SELECT target FROM link) FOR KEY SHARE SKIP LOCKED
+            ), free AS (SELECT l.source, l.target, l.relation FROM locked AS l JOIN held s ON s.id = l.source JOIN held t ON t.id = l.target
+            ), taken AS (SELECT * FROM link EXCEPT SELECT * FROM free)
+            SELECT array_agg(source::text) || array_agg(target::text) FROM taken', rel, id, links, id_type);
+        -- $1: survivors, $2: absorbed. The merges with links to move, in order.
+        linked := format('SELECT g.survivor, g.absorbed FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS g (survivor, absorbed, place)
+            WHERE EXISTS (SELECT FROM %1$s AS l WHERE l.source OPERATOR(pg_catalog.=) g.absorbed::%2$s)
+                OR EXISTS (SELECT FROM %1$s AS l WHERE l.target OPERATOR(pg_catalog.=) g.absorbed::%2$s) ORDER BY g.place', links, id_type);
+        -- $1: the survivor, $2: the absorbed.
+        move := format('WITH removed AS (
+                DELETE FROM %1$s AS l WHERE l.source OPERATOR(pg_catalog.=) $2::%3$s OR l.target OPERATOR(pg_catalog.=) $2::%3$s RETURNING l.*
+            ), moved AS (
+                SELECT DISTINCT ON (n.source, n.target, n.relation) n.* FROM removed AS r CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(
+                    NULL::%1$s, @extschema@.chrono_moved(pg_catalog.to_jsonb(r), $1, $2)) AS n
+                WHERE n.source OPERATOR(pg_catalog.<>) n.target ORDER BY n.source, n.target, n.relation
+            ), added AS (
+                INSERT INTO %1$s SELECT * FROM moved ON CONFLICT DO NOTHING RETURNING *
+            )
+            UPDATE %2$s AS e SET links_removed = (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r)) FROM removed AS r),
+                links_added = coalesce((SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(a)) FROM added AS a), ''[]'')
+            WHERE e.absorbed OPERATOR(pg_catalog.=) $2::%3$s AND e.merged_at OPERATOR(pg_catalog.=) pg_catalog.now()', links, merges, id_type);
+    END IF;
+END $$;
+
+COMMENT ON FUNCTION chrono_consolidate_sql IS 'internal: the statements of chrono_consolidate';
+
+CREATE FUNCTION chrono_moved(link jsonb, survivor text, absorbed text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN link || jsonb_build_object('source', CASE link ->> 'source' WHEN absorbed THEN survivor ELSE link ->> 'source' END,
+        'target', CASE link ->> 'target' WHEN absorbed THEN survivor ELSE link ->> 'target' END);
+
+COMMENT ON FUNCTION chrono_moved IS 'internal: a link of an absorbed memory as one of the survivor';
+
+-- Pairs of duplicates, by the index: each row's neighbours within the threshold. A row with more than 64
+-- is found by the others. It ends with enough pairs for max_merges, as every component of n rows makes
+-- n - 1 of n / 2 or more; and then completes the components that it has begun.
+CREATE FUNCTION chrono_duplicates(statements record, similarity_threshold double precision, max_merges integer,
+        OUT lefts text[], OUT rights text[])
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET enable_sort = off SET enable_bitmapscan = off AS $$
+DECLARE
+    -- Equal vectors are not quite at distance 0 in single precision.
+    reach double precision := greatest(1 - similarity_threshold, 1e-6);
+    rows text[];
+    seen text[];
+    l text[];
+    r text[];
+    number bigint;
+    rows_with bigint := 0;
+BEGIN
+    lefts := '{}';
+    rights := '{}';
+    LOOP
+        EXECUTE statements.scan INTO rows USING rows[cardinality(rows)];
+        EXIT WHEN rows IS NULL;
+        EXECUTE statements.nearby INTO l, r, number USING rows, reach;
+        lefts := lefts || l;
+        rights := rights || r;
+        rows_with := rows_with + number;
+        EXIT WHEN rows_with >= 2::bigint * max_merges;
+    END LOOP;
+    WHILE rows IS NOT NULL LOOP
+        rows := (SELECT array_agg(id) FROM (SELECT unnest(rights) EXCEPT SELECT unnest(lefts) EXCEPT SELECT unnest(seen)) AS other (id));
+        seen := seen || rows;
+        EXECUTE statements.nearby INTO l, r, number USING rows, reach;
+        lefts := lefts || l;
+        rights := rights || r;
+    END LOOP;
+END $$;
+
+COMMENT ON FUNCTION chrono_duplicates IS 'internal: pairs of duplicates';
+
+-- Who is merged into whom, in order; of the rows that are given, or of all where that is NULL. The planner
+-- takes the arrays for small ones.
+CREATE FUNCTION chrono_plan_merges(statements record, pairs record, ids text[], similarity_threshold double precision, max_merges integer)
+RETURNS TABLE (survivor text, absorbed text, similarity double precision)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+BEGIN
+    RETURN QUERY EXECUTE statements.plan USING pairs.lefts, pairs.rights, ids, greatest(1 - similarity_threshold, 1e-6), max_merges;
+END $$;
+
+COMMENT ON FUNCTION chrono_plan_merges IS 'internal: who is merged into whom';
+
+-- Locks what a merge changes, without waiting: so it is never part of a deadlock. Returns the memories of
+-- which all is locked, their links and the other ends of these included; for others there is a next run.
+CREATE FUNCTION chrono_lock_duplicates(statements record, pairs record) RETURNS text[]
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+DECLARE
+    ids text[];
+    taken text[];
+BEGIN
+    EXECUTE statements.lock INTO ids USING pairs.lefts || pairs.rights;
+    IF statements.busy IS NOT NULL THEN
+        EXECUTE statements.busy INTO taken USING ids;
+    END IF;
+    RETURN ARRAY(SELECT unnest(ids) EXCEPT SELECT unnest(taken));
+END $$;
+
+COMMENT ON FUNCTION chrono_lock_duplicates IS 'internal: locks duplicates';
+
+CREATE FUNCTION chrono_consolidate(
+    rel regclass,
+    similarity_threshold double precision DEFAULT 0.95,
+    max_merges integer DEFAULT 1000,
+    dry_run boolean DEFAULT false,
+    across_contexts boolean DEFAULT false,
+    id_column text DEFAULT NULL,
+    embedding_column text DEFAULT NULL,
+    context_column text DEFAULT NULL,
+    created_at_column text DEFAULT NULL,
+    importance_column text DEFAULT NULL,
+    importance_at_column text DEFAULT NULL,
+    decay_rate_column text DEFAULT NULL,
+    valid_from_column text DEFAULT NULL,
+    valid_to_column text DEFAULT NULL,
+    superseded_by_column text DEFAULT NULL,
+    pinned_column text DEFAULT NULL
+) RETURNS TABLE (survivor text, absorbed text, similarity double precision)
+    LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    statements record := @extschema@.chrono_consolidate_sql(rel, similarity_threshold, max_merges, across_contexts, pg_catalog.jsonb_build_object(
+        'id', id_column, 'embedding', embedding_column, 'context', context_column, 'created_at', created_at_column,
+        'importance', importance_column, 'importance_at', importance_at_column, 'decay_rate', decay_rate_column,
+        'valid_from', valid_from_column, 'valid_to', valid_to_column, 'superseded_by', superseded_by_column, 'pinned', pinned_column));
+    pairs record;
+    survivors text[];
+    gone text[];
+    similarities double precision[];
+    merge record;
+BEGIN
+    IF dry_run IS NOT TRUE THEN
+        PERFORM @extschema@.chrono_merges(rel);
+    END IF;
+    pairs := @extschema@.chrono_duplicates(statements, similarity_threshold, max_merges);
+    IF dry_run THEN
+        RETURN QUERY SELECT * FROM @extschema@.chrono_plan_merges(statements, pairs, NULL, similarity_threshold, max_merges);
+        RETURN;
+    END IF;
+    -- Once locked, the rows are looked at again: what was found may have changed since.
+    SELECT pg_catalog.array_agg(p.survivor), pg_catalog.array_agg(p.absorbed), pg_catalog.array_agg(p.similarity)
+    INTO survivors, gone, similarities FROM @extschema@.chrono_plan_merges(statements, pairs,
+        @extschema@.chrono_lock_duplicates(statements, pairs), similarity_threshold, max_merges) AS p;
+    EXECUTE statements.log USING survivors, gone, similarities;
+    IF statements.pin IS NOT NULL THEN
+        EXECUTE statements.pin USING survivors, gone;
+    END IF;
+    EXECUTE statements.supersede USING survivors, gone;
+    IF statements.linked IS NOT NULL THEN
+        FOR merge IN EXECUTE statements.linked USING survivors, gone LOOP
+            EXECUTE statements.move USING merge.survivor, merge.absorbed;
+        END LOOP;
+    END IF;
+    RETURN QUERY SELECT * FROM ROWS FROM (pg_catalog.unnest(survivors), pg_catalog.unnest(gone), pg_catalog.unnest(similarities));
+END $$;
+
+COMMENT ON FUNCTION chrono_consolidate IS
+    'merges near-duplicates: the most important one of each chain survives with the links of all, the others are superseded by it; returns who was merged into whom';
+
+-- The statements of chrono_unconsolidate; identifiers are passed as texts. $1 is the number of a merge.
+CREATE FUNCTION chrono_unconsolidate_sql(rel regclass, named jsonb,
+        OUT find text, OUT lock text, OUT state text, OUT later text, OUT restore text, OUT revive text, OUT inherit text, OUT unpin text, OUT forget text)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    columns jsonb := @extschema@.chrono_columns(rel, '{id,valid_to,superseded_by}', '{pinned}', named);
+    id text := quote_ident(columns ->> 'id');
+    pinned text := quote_ident(columns ->> 'pinned');
+    id_type text := (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = rel AND attname = columns ->> 'id');
+    links regclass := to_regclass(@extschema@.chrono_links_name(rel));
+    merges regclass := @extschema@.chrono_merges(rel);
+BEGIN
+    -- $1: identifiers. The latest merge of each, the latest first.
+    find := format('SELECT g.id AS absorbed, e.id, e.survivor::text FROM pg_catalog.unnest($1) AS g (id) LEFT JOIN LATERAL (
+            SELECT e.id, e.survivor FROM %1$s AS e WHERE e.absorbed OPERATOR(pg_catalog.=) g.id::%2$s ORDER BY e.id DESC LIMIT 1
+        ) AS e ON true GROUP BY g.id, e.id, e.survivor ORDER BY e.id DESC NULLS FIRST', merges, id_type);
+    lock := format('SELECT pg_catalog.count(*) FROM (SELECT FROM ONLY %1$s AS m, %3$s AS e WHERE e.id OPERATOR(pg_catalog.=) $1
+        AND m.%2$s OPERATOR(pg_catalog.=) ANY (ARRAY[e.survivor, e.absorbed]) ORDER BY m.%2$s FOR UPDATE OF m) AS l', rel, id, merges);
+    state := format('SELECT a.%2$s IS NOT NULL AS is_there, a.%4$s OPERATOR(pg_catalog.=) e.survivor AND a.%5$s OPERATOR(pg_catalog.=) e.merged_at AS is_as_merged,
+            s.%4$s::text AS survivor_of_survivor
+        FROM %3$s AS e LEFT JOIN ONLY %1$s AS a ON a.%2$s OPERATOR(pg_catalog.=) e.absorbed
+            LEFT JOIN ONLY %1$s AS s ON s.%2$s OPERATOR(pg_catalog.=) e.survivor WHERE e.id OPERATOR(pg_catalog.=) $1',
+        rel, id, merges, quote_ident(columns ->> 'superseded_by'), quote_ident(columns ->> 'valid_to'));
+    -- A later merge that moved a link which this one added, or for which it stands in.
+    later := format('SELECT l.absorbed::text FROM %1$s AS e, %1$s AS l WHERE e.id OPERATOR(pg_catalog.=) $1 AND l.id OPERATOR(pg_catalog.>) e.id
+        AND EXISTS (SELECT FROM pg_catalog.jsonb_array_elements(e.links_added) AS a (link), pg_catalog.jsonb_array_elements(l.links_removed) AS r (link)
+            WHERE @extschema@.chrono_link_key(a.link) OPERATOR(pg_catalog.=) ANY (ARRAY[@extschema@.chrono_link_key(r.link),
+                @extschema@.chrono_link_key(@extschema@.chrono_moved(r.link, l.survivor::text, l.absorbed::text))]))
+        ORDER BY l.id DESC LIMIT 1', merges);
+    revive := format('UPDATE ONLY %1$s AS m SET %4$s = NULL, %5$s = e.valid_to FROM %3$s AS e
+        WHERE e.id OPERATOR(pg_catalog.=) $1 AND m.%2$s OPERATOR(pg_catalog.=) e.absorbed',
+        rel, id, merges, quote_ident(columns ->> 'superseded_by'), quote_ident(columns ->> 'valid_to'));
+    forget := format('DELETE FROM %s AS e WHERE e.id OPERATOR(pg_catalog.=) $1', merges);
+    IF pinned IS NOT NULL THEN
+        -- The survivor stays pinned for the sake of another memory that it absorbed, if there is one.
+        inherit := format('UPDATE %1$s AS h SET pins = true WHERE h.id OPERATOR(pg_catalog.=) (SELECT o.id FROM %1$s AS e, %1$s AS o, ONLY %2$s AS a
+            WHERE e.id OPERATOR(pg_catalog.=) $1 AND e.pins AND o.survivor OPERATOR(pg_catalog.=) e.survivor AND o.id OPERATOR(pg_catalog.<>) e.id
+                AND a.%3$s OPERATOR(pg_catalog.=) o.absorbed AND a.%4$s ORDER BY o.id LIMIT 1)', merges, rel, id, pinned);
+        unpin := format('UPDATE ONLY %2$s AS m SET %4$s = false FROM %1$s AS e WHERE e.id OPERATOR(pg_catalog.=) $1 AND e.pins
+            AND m.%3$s OPERATOR(pg_catalog.=) e.survivor
+            AND NOT EXISTS (SELECT FROM %1$s AS o WHERE o.survivor OPERATOR(pg_catalog.=) e.survivor AND o.id OPERATOR(pg_catalog.<>) e.id AND o.pins)',
+            merges, rel, id, pinned);
+    END IF;
+    IF links IS NOT NULL THEN
+        -- A link comes back unless what stood in for it, or its other end, was deleted meanwhile.
+        restore := format('WITH merge AS (
+                SELECT e.* FROM %2$s AS e WHERE e.id OPERATOR(pg_catalog.=) $1
+            ), added AS (
+                SELECT a.* FROM merge AS e CROSS JOIN LATERAL pg_catalog.jsonb_populate_recordset(NULL::%1$s, e.links_added) AS a
+            ), deleted AS (
+                DELETE FROM %1$s AS l USING added AS a WHERE l.source OPERATOR(pg_catalog.=) a.source AND l.target OPERATOR(pg_catalog.=) a.target
+                    AND l.relation OPERATOR(pg_catalog.=) a.relation RETURNING @extschema@.chrono_link_key(pg_catalog.to_jsonb(l)) AS key
+            )
+            INSERT INTO %1$s SELECT r.* FROM merge AS e CROSS JOIN LATERAL pg_catalog.jsonb_populate_recordset(NULL::%1$s, e.links_removed) AS r
+                JOIN ONLY %3$s AS s ON s.%4$s OPERATOR(pg_catalog.=) r.source JOIN ONLY %3$s AS t ON t.%4$s OPERATOR(pg_catalog.=) r.target
+                CROSS JOIN LATERAL @extschema@.chrono_link_key(@extschema@.chrono_moved(pg_catalog.to_jsonb(r), e.survivor::text, e.absorbed::text)) AS moved (key)
+            WHERE NOT EXISTS (SELECT FROM added AS a WHERE @extschema@.chrono_link_key(pg_catalog.to_jsonb(a)) OPERATOR(pg_catalog.=) moved.key)
+                OR EXISTS (SELECT FROM deleted AS d WHERE d.key OPERATOR(pg_catalog.=) moved.key)
+            ON CONFLICT DO NOTHING', links, merges, rel, id);
+    END IF;
+END $$;
+
+COMMENT ON FUNCTION chrono_unconsolidate_sql IS 'internal: the statements of chrono_unconsolidate';
+
+CREATE FUNCTION chrono_link_key(link jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY[link ->> 'source', link ->> 'target', link ->> 'relation']::text;
+
+COMMENT ON FUNCTION chrono_link_key IS 'internal: what makes a link the same as another';
+
+CREATE FUNCTION chrono_unconsolidate(
+    rel regclass,
+    ids anyarray,
+    id_column text DEFAULT NULL,
+    valid_to_column text DEFAULT NULL,
+    superseded_by_column text DEFAULT NULL,
+    pinned_column text DEFAULT NULL
+) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    statements record := @extschema@.chrono_unconsolidate_sql(rel, pg_catalog.jsonb_build_object('id', id_column,
+        'valid_to', valid_to_column, 'superseded_by', superseded_by_column, 'pinned', pinned_column));
+    restored bigint := 0;
+    merge record;
+    found record;
+    later text;
+BEGIN
+    FOR merge IN EXECUTE statements.find USING ids::text[] LOOP
+        IF merge.id IS NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = pg_catalog.format('memory %s of %s was not merged', coalesce(merge.absorbed, 'NULL'), rel),
+                HINT = 'Name memories that were absorbed, as chrono_consolidate returned them.';
+        END IF;
+        EXECUTE statements.lock USING merge.id;
+        EXECUTE statements.state INTO found USING merge.id;
+        EXECUTE statements.later INTO later USING merge.id;
+        IF NOT found.is_there THEN
+            RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = pg_catalog.format('memory %s is not in %s any more', merge.absorbed, rel),
+                DETAIL = 'It was deleted after it was merged.';
+        ELSIF found.is_as_merged IS NOT TRUE THEN
+            RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = pg_catalog.format('memory %s was changed after it was merged', merge.absorbed),
+                DETAIL = pg_catalog.format('It is not superseded by %s since the merge, or that memory was deleted.', merge.survivor),
+                HINT = 'Change it by hand as it should be.';
+        ELSIF found.survivor_of_survivor IS NOT NULL OR later IS NOT NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = pg_catalog.format('the merge of memory %s is part of a later one', merge.absorbed),
+                DETAIL = pg_catalog.format('Memory %s was merged later, with links that this merge moved.', coalesce(later, merge.survivor)),
+                HINT = pg_catalog.format('Undo both, the order is found: ARRAY[%s, %s].', merge.absorbed, coalesce(later, merge.survivor));
+        END IF;
+        IF statements.restore IS NOT NULL THEN
+            EXECUTE statements.restore USING merge.id;
+        END IF;
+        EXECUTE statements.revive USING merge.id;
+        IF statements.inherit IS NOT NULL THEN
+            EXECUTE statements.inherit USING merge.id;
+            EXECUTE statements.unpin USING merge.id;
+        END IF;
+        EXECUTE statements.forget USING merge.id;
+        restored := restored OPERATOR(pg_catalog.+) 1;
+    END LOOP;
+    RETURN restored;
+END $$;
+
+COMMENT ON FUNCTION chrono_unconsolidate IS
+    'brings back memories that were absorbed, with their links and their validity; returns how many';
+
+-- Schedules ----------------------------------------------------------------------------------------
+
+-- The jobs of a table's upkeep, each with SQL that a person may run as well. A job whose schedule is NULL
+-- is one that is not wanted.
+CREATE FUNCTION chrono_jobs(rel regclass, decay text, consolidate text, forget_below double precision, similarity_threshold double precision)
+RETURNS TABLE (job text, schedule text, command text)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 2
+BEGIN ATOMIC
+    -- The name of a job has 63 bytes.
+    WITH qualified AS (
+        SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1
+    ), named AS (
+        SELECT name, CASE WHEN octet_length(name) <= 44 THEN name ELSE md5(name) END AS short FROM qualified
+    )
+    SELECT 'chrono_decay ' || short, $2,
+        format('SELECT * FROM @extschema@.chrono_decay(%L%s)', name, ', forget_below => ' || $4)
+    FROM named
+    UNION ALL
+    SELECT 'chrono_consolidate ' || short, $3,
+        format('SELECT pg_catalog.count(*) FROM @extschema@.chrono_consolidate(%L, similarity_threshold => %s)', name, $5)
+    FROM named;
+END;
+
+COMMENT ON FUNCTION chrono_jobs IS 'internal: the jobs of a table';
+
+CREATE FUNCTION chrono_check_cron(instead text DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    home text := coalesce(current_setting('cron.database_name', true), 'postgres');
+BEGIN
+    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') THEN
+        RETURN;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('pg_cron is not in database "%s"', current_database()),
+        DETAIL = concat('Jobs are run by the extension pg_cron.', ' By hand or by another scheduler: ' || instead),
+        HINT = CASE
+            WHEN NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_cron') THEN
+                'Install pg_cron (Debian: postgresql-NN-cron), add it to shared_preload_libraries, restart, and CREATE EXTENSION pg_cron.'
+            WHEN current_setting('cron.database_name', true) IS NULL THEN
+                'Add pg_cron to shared_preload_libraries, restart, and CREATE EXTENSION pg_cron.'
+            WHEN home = current_database() THEN 'CREATE EXTENSION pg_cron.'
+            ELSE format('pg_cron lives in database "%s"; there, cron.schedule_in_database(name, schedule, command, %L) takes the same commands.',
+                home, current_database())
+        END;
+END $$;
+
+COMMENT ON FUNCTION chrono_check_cron IS 'internal: fails, with a hint, where there is no pg_cron';
+
+CREATE FUNCTION chrono_scheduled(rel regclass) RETURNS TABLE (jobid bigint, job text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT c.jobid, j.job FROM cron.job c JOIN @extschema@.chrono_jobs(rel, NULL, NULL, NULL, NULL) j ON j.job = c.jobname::text
+        WHERE c.username = CURRENT_USER::text AND c.database = current_database()::text;
+END $$;
+
+COMMENT ON FUNCTION chrono_scheduled IS 'internal: the jobs of a table that the caller has scheduled';
+
+CREATE FUNCTION chrono_schedule(
+    rel regclass,
+    decay text DEFAULT '0 * * * *',
+    consolidate text DEFAULT '30 3 * * *',
+    forget_below double precision DEFAULT NULL,
+    similarity_threshold double precision DEFAULT 0.95
+) RETURNS TABLE (jobid bigint, job text, schedule text, command text)
+    LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    -- What the jobs would complain about every time, they complain about now.
+    PERFORM @extschema@.chrono_decay_sql(rel, 1, forget_below, '{}');
+    IF consolidate IS NOT NULL THEN
+        PERFORM @extschema@.chrono_consolidate_sql(rel, similarity_threshold, 1, false, '{}'), @extschema@.chrono_merges(rel);
+    END IF;
+    PERFORM @extschema@.chrono_check_cron((SELECT pg_catalog.string_agg(j.command, '; ')
+        FROM @extschema@.chrono_jobs(rel, decay, consolidate, forget_below, similarity_threshold) AS j WHERE j.schedule IS NOT NULL));
+    PERFORM cron.unschedule(c.jobid) FROM @extschema@.chrono_scheduled(rel) AS c
+        JOIN @extschema@.chrono_jobs(rel, decay, consolidate, NULL, NULL) AS j ON j.job OPERATOR(pg_catalog.=) c.job WHERE j.schedule IS NULL;
+    RETURN QUERY SELECT cron.schedule(j.job, j.schedule, j.command), j.job, j.schedule, j.command
+        FROM @extschema@.chrono_jobs(rel, decay, consolidate, forget_below, similarity_threshold) AS j WHERE j.schedule IS NOT NULL;
+END $$;
+
+COMMENT ON FUNCTION chrono_schedule IS
+    'has pg_cron decay and consolidate a table of memories, instead of what was scheduled for it before; a schedule that is NULL leaves the job out';
+
+CREATE FUNCTION chrono_unschedule(rel regclass) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM @extschema@.chrono_check_cron();
+    RETURN (SELECT pg_catalog.count(cron.unschedule(c.jobid)) FROM @extschema@.chrono_scheduled(rel) AS c);
+END $$;
+
+COMMENT ON FUNCTION chrono_unschedule IS 'removes the jobs of a table of memories; returns how many there were';

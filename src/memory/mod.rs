@@ -1,5 +1,7 @@
 //! The memory layer: SQL functions over tables that have a chrono index.
 
+mod components;
+mod diversity;
 mod doors;
 mod explain;
 pub mod roles;

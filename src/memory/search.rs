@@ -1,12 +1,14 @@
 //! `chrono_search`: the rows that matter most now, with every term that made their score.
 
 use chronomind_core::postings::{Condition, Filter, Test};
+use chronomind_core::scan::Found;
 use chronomind_core::score::{AttributeKind, Blend, Expr, encode_int};
 use pgrx::PgSqlErrorCode;
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
-use pgrx::pg_sys::Oid;
+use pgrx::pg_sys::{Datum, Oid};
 use std::ops::Bound;
 
+use super::diversity::{self, Likeness, Offer, Selection};
 use super::roles::{Names, Part, Parts};
 use super::score::blend;
 use super::validity::Validity;
@@ -35,6 +37,7 @@ struct Arguments {
     importance_weight: Option<f64>,
     index: Option<Oid>,
     names: Names,
+    diversity: Option<f64>,
 }
 
 impl Arguments {
@@ -51,6 +54,8 @@ impl Arguments {
                 .detail(format!("It is {k}."))
                 .hint(K));
         }
+        let diversity = call.argument(17);
+        check_diversity(diversity, k)?;
         Ok(Arguments {
             k,
             context: call.argument(3),
@@ -70,8 +75,38 @@ impl Arguments {
                 valid_from: call.argument(15),
                 valid_to: call.argument(16),
             },
+            diversity,
         })
     }
+
+    /// How many rows the scan should expect to give.
+    fn wanted(&self) -> usize {
+        // k is positive.
+        let k = self.k as usize;
+        self.diversity.map_or(k, |_| diversity::pool(k))
+    }
+}
+
+fn check_diversity(diversity: Option<f64>, k: i32) -> Result<()> {
+    let Some(share) = diversity else {
+        return Ok(());
+    };
+    if !(0.0..=1.0).contains(&share) {
+        return Err(Error::invalid("diversity must be between 0 and 1")
+            .detail(format!("It is {share}."))
+            .hint("It is a share: 0 asks for the best rows alone, 1 for rows unlike each other."));
+    }
+    if k > diversity::MOST_ROWS {
+        return Err(Error::invalid(format!(
+            "k must be at most {} with diversity",
+            diversity::MOST_ROWS
+        ))
+        .detail(format!(
+            "It is {k}, and every row is compared with all candidates."
+        ))
+        .hint(K));
+    }
+    Ok(())
 }
 
 /// Answers a call of the SQL function.
@@ -100,7 +135,7 @@ pub fn search(call: Call) -> Result<()> {
         descending: false,
         nulls_first: false,
         predicate: validity.predicate(&index),
-        wanted: Some(Expr::from(f64::from(arguments.k))),
+        wanted: Some(Expr::from(arguments.wanted() as f64)),
     };
     let query = ScoreQuery {
         vector: callbacks::query_vector(call, 1, &columns)?,
@@ -109,44 +144,115 @@ pub fn search(call: Call) -> Result<()> {
         filter: filter(&arguments, &parts, context.as_ref())?,
     };
 
-    let mut scan = OrderedScan::begin(&table, &index, &query)?;
-    let mut left = arguments.k;
-    while left > 0
-        && let Some(found) = scan.next_row()
-    {
+    let mut answers = Answers {
+        scan: OrderedScan::begin(&table, &index, &query)?,
+        parts,
+        blend,
+        validity,
+        context,
+        policies,
+    };
+    let Some(diversity) = arguments.diversity else {
+        for _ in 0..arguments.k {
+            let Some(answer) = answers.next() else { break };
+            rows.add(answer.memory, answer.terms);
+        }
+        return Ok(());
+    };
+    let vector = vector_column(&index)?;
+    let likeness = Likeness::new(columns.metric, columns.element);
+    let mut selection = Selection::new(diversity, likeness, arguments.k as usize);
+    for _ in 0..arguments.k {
         interrupt::check();
-        let seen = validity.holds(&scan)
-            && context.as_ref().is_none_or(|context| context.is_in(&scan))
+        let chosen = selection.next(|| {
+            let Some(answer) = answers.next() else {
+                return Ok(None);
+            };
+            Ok(Some(Offer {
+                score: answer.terms[0],
+                vector: answers.scan.vector(vector, columns.element)?,
+                row: answer,
+            }))
+        });
+        let Some(answer) = chosen? else { break };
+        rows.add(answer.memory, answer.terms);
+    }
+    Ok(())
+}
+
+/// The column with the vectors that the index has.
+fn vector_column(index: &TableIndex) -> Result<i16> {
+    match index.columns.first() {
+        Some(column) if column.number > 0 => Ok(column.number),
+        _ => Err(Error::mistake(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            "diversity needs an index on a vector column",
+        )
+        .detail("The index is on an expression, and rows are compared by their columns.")
+        .hint("Search without diversity, or name another index.")),
+    }
+}
+
+/// A row of the answer: the score and its terms follow it.
+struct Answer {
+    memory: Datum,
+    terms: [Option<f64>; 4],
+}
+
+/// The rows of a search that the caller asked for and may see, best score first.
+struct Answers<'t> {
+    scan: OrderedScan<'t>,
+    parts: Parts,
+    blend: Blend,
+    validity: Validity,
+    context: Option<Context>,
+    policies: Option<policies::Probe>,
+}
+
+impl Answers<'_> {
+    fn next(&mut self) -> Option<Answer> {
+        loop {
+            interrupt::check();
+            let found = self.scan.next_row()?;
+            if self.is_wanted() {
+                return Some(self.answer(found));
+            }
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        let (scan, context, policies) = (&self.scan, &self.context, &self.policies);
+        self.validity.holds(scan)
+            && context.as_ref().is_none_or(|context| context.is_in(scan))
             && policies
                 .as_ref()
-                .is_none_or(|policies| policies.lets_see(scan.tid()));
-        if !seen {
-            continue;
-        }
-        let rate = parts.decay_rate.and_then(|part| float(&scan, part));
-        let importance = parts.importance.and_then(|part| float(&scan, part));
-        let stated_at = parts.importance_at.and_then(|part| time(&scan, part));
-        let terms = blend.terms(
+                .is_none_or(|policies| policies.lets_see(scan.tid()))
+    }
+
+    fn answer(&self, found: Found) -> Answer {
+        let (scan, parts) = (&self.scan, &self.parts);
+        let rate = parts.decay_rate.and_then(|part| float(scan, part));
+        let importance = parts.importance.and_then(|part| float(scan, part));
+        let stated_at = parts.importance_at.and_then(|part| time(scan, part));
+        let terms = self.blend.terms(
             found.distance,
             match parts.created_at {
-                Some(part) => time(&scan, part),
+                Some(part) => time(scan, part),
                 None => Some(i64::MAX),
             },
-            blend.faded(importance, stated_at, rate),
+            self.blend.faded(importance, stated_at, rate),
             rate,
         );
-        rows.add(
-            scan.row(),
-            [
+        Answer {
+            memory: scan.row(),
+            terms: [
                 found.score,
                 found.distance,
                 terms.recency,
                 Some(terms.importance),
             ],
-        );
-        left -= 1;
+        }
     }
-    Ok(())
 }
 
 fn float(scan: &OrderedScan<'_>, part: Part) -> Option<f64> {

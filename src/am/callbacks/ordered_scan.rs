@@ -2,12 +2,14 @@
 
 use std::marker::PhantomData;
 
+use chronomind_core::distance::Element;
 use chronomind_core::scan::Found;
 use pgrx::pg_sys::{self, Datum};
 
 use super::{ORDER_BY_SCORE, ScanState};
 use crate::am::query::ScoreQuery;
 use crate::error::Result;
+use crate::pg::datum::Vector;
 use crate::pg::table::{Table, TableIndex};
 use pgrx::FromDatum;
 
@@ -76,6 +78,17 @@ impl<'t> OrderedScan<'t> {
         unsafe {
             let datum = pg_sys::slot_getattr(self.slot, i32::from(number), &mut is_null);
             T::from_datum(datum, is_null)
+        }
+    }
+
+    /// The elements of a vector column of the row as they are stored, `None` for NULL.
+    pub fn vector(&self, number: i16, element: Element) -> Result<Option<Vec<u8>>> {
+        let mut is_null = false;
+        // SAFETY: the slot holds a row of the table, which has the column; a vector is a varlena.
+        unsafe {
+            let datum = pg_sys::slot_getattr(self.slot, i32::from(number), &mut is_null);
+            let vector = (!is_null).then(|| Vector::new(datum, element));
+            Ok(vector.transpose()?.map(|vector| vector.bytes().to_vec()))
         }
     }
 
