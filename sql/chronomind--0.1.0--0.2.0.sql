@@ -652,8 +652,7 @@ COMMENT ON FUNCTION chrono_context_summary IS
 -- What was merged is logged in a table beside the memories, named after theirs.
 CREATE FUNCTION chrono_merges_name(rel regclass) RETURNS text
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
-    RETURN (SELECT format('%I.%I', n.nspname, c.relname || '_merges')
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = rel);
+    RETURN chrono_name(rel, '_merges');
 
 COMMENT ON FUNCTION chrono_merges_name IS 'internal: the qualified name of the log of a table''s merges';
 
@@ -664,7 +663,7 @@ CREATE FUNCTION chrono_create_merges(rel regclass, id_column text DEFAULT NULL) 
 DECLARE
     id text := @extschema@.chrono_columns(rel, ARRAY['id'], named => jsonb_build_object('id', id_column)) ->> 'id';
     merges text := @extschema@.chrono_merges_name(rel);
-    id_type text := (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = rel AND attname = id);
+    id_type text := @extschema@.chrono_type(rel, id);
 BEGIN
     EXECUTE format('CREATE TABLE %1$s (
             id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -692,7 +691,7 @@ BEGIN
     IF merges IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('table %s has no log of merges', rel),
             DETAIL = 'Merges are logged, so that they can be undone.',
-            HINT = format('SELECT @extschema@.chrono_create_merges(%L) makes it.', rel);
+            HINT = format('SELECT @extschema@.chrono_create_merges(%L) makes it.', @extschema@.chrono_name(rel));
     END IF;
     RETURN merges;
 END $$;
@@ -729,7 +728,7 @@ DECLARE
     embedding text := quote_ident(columns ->> 'embedding');
     context text := CASE WHEN across_contexts IS NOT TRUE THEN quote_ident(columns ->> 'context') END;
     pinned text := quote_ident(columns ->> 'pinned');
-    id_type text := (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = rel AND attname = columns ->> 'id');
+    id_type text := @extschema@.chrono_type(rel, columns ->> 'id');
     operator text := (SELECT format('OPERATOR(%I.<=>)', nspname)
         FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'vector');
     nearest text := 'SELECT m.%2$s::text AS l, n.%2$s::text AS r
@@ -740,7 +739,8 @@ DECLARE
         CASE WHEN columns ?& '{importance,importance_at}' THEN replace(@extschema@.chrono_effective_sql(rel, columns), '$1', 'now()')
             ELSE 'm.' || quote_ident(columns ->> 'importance') END || ' DESC NULLS LAST',
         'm.' || quote_ident(columns ->> 'created_at') || ' DESC NULLS LAST', 'm.' || id);
-    links regclass := to_regclass(@extschema@.chrono_links_name(rel));
+    qualified text := @extschema@.chrono_name(rel);
+    links text := @extschema@.chrono_name(to_regclass(@extschema@.chrono_links_name(rel)));
     merges text := @extschema@.chrono_merges_name(rel);
 BEGIN
     IF (similarity_threshold > 0 AND similarity_threshold <= 1) IS NOT TRUE THEN
@@ -760,17 +760,17 @@ BEGIN
     -- $1: the last identifier of the batch before, or NULL.
     scan := format('SELECT array_agg(b.id::text) FROM (SELECT m.%2$s AS id FROM ONLY %1$s AS m
         WHERE ($1 IS NULL OR m.%2$s > $1::%3$s) AND %4$s ORDER BY m.%2$s LIMIT 1000) AS b',
-        rel, id, id_type, @extschema@.chrono_alive_sql('m', columns));
+        qualified, id, id_type, @extschema@.chrono_alive_sql('m', columns));
     -- $1: whose neighbours, $2: how far. Of contexts that are NULL none equals another.
     nearby := 'SELECT array_agg(p.l), array_agg(p.r), count(DISTINCT p.l) FROM ('
-        || format(nearest, rel, id, embedding, operator, @extschema@.chrono_alive_sql('n', columns), id_type,
+        || format(nearest, qualified, id, embedding, operator, @extschema@.chrono_alive_sql('n', columns), id_type,
             coalesce('n.' || context || ' = m.' || context, 'true'), 'true')
-        || CASE WHEN context IS NULL THEN '' ELSE ' UNION ALL ' || format(nearest, rel, id, embedding, operator,
+        || CASE WHEN context IS NULL THEN '' ELSE ' UNION ALL ' || format(nearest, qualified, id, embedding, operator,
             @extschema@.chrono_alive_sql('n', columns), id_type, 'n.' || context || ' IS NULL', 'm.' || context || ' IS NULL') END
         || ') AS p';
     -- $1: identifiers. Nobody is waited for.
     lock := format('SELECT array_agg(l.id) FROM (SELECT m.%2$s::text AS id FROM ONLY %1$s AS m WHERE m.%2$s = ANY (ARRAY(SELECT DISTINCT unnest($1))::%3$s[]) AND %4$s
-        ORDER BY m.%2$s FOR UPDATE SKIP LOCKED) AS l', rel, id, id_type, @extschema@.chrono_alive_sql('m', columns));
+        ORDER BY m.%2$s FOR UPDATE SKIP LOCKED) AS l', qualified, id, id_type, @extschema@.chrono_alive_sql('m', columns));
     -- $1, $2: pairs, $3: identifiers to choose from, or NULL for all, $4: how far, $5: how many.
     plan := format('WITH node AS MATERIALIZED (
             SELECT m.%2$s::text AS id, m.%3$s, %4$s AS context, (row_number() OVER (ORDER BY %5$s))::integer AS rank
@@ -785,23 +785,23 @@ BEGIN
         )
         SELECT s.id AS survivor, a.id AS absorbed, 1 - (a.%3$s %8$s p.%3$s) AS similarity FROM merge g JOIN node s ON s.rank = g.survivor
             JOIN node a ON a.rank = g.member JOIN node p ON p.rank = g.parent ORDER BY g.place LIMIT $5',
-        rel, id, embedding, coalesce('m.' || context, 'NULL::text'), rank, id_type, @extschema@.chrono_alive_sql('m', columns), operator);
+        qualified, id, embedding, coalesce('m.' || context, 'NULL::text'), rank, id_type, @extschema@.chrono_alive_sql('m', columns), operator);
     -- $1: survivors, $2: absorbed, $3: similarities, in the order of merging.
     log := format('INSERT INTO %1$s (survivor, absorbed, similarity, valid_to, pins)
         SELECT s.%3$s, a.%3$s, g.similarity, a.%4$s, %5$s
         FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) WITH ORDINALITY AS g (survivor, absorbed, similarity, place)
             JOIN ONLY %2$s AS s ON s.%3$s OPERATOR(pg_catalog.=) g.survivor::%6$s
             JOIN ONLY %2$s AS a ON a.%3$s OPERATOR(pg_catalog.=) g.absorbed::%6$s
-        ORDER BY g.place', merges, rel, id, quote_ident(columns ->> 'valid_to'),
+        ORDER BY g.place', merges, qualified, id, quote_ident(columns ->> 'valid_to'),
         CASE WHEN pinned IS NULL THEN 'false' ELSE format('a.%1$s IS TRUE AND s.%1$s IS NOT TRUE AND pg_catalog.row_number() OVER (
             PARTITION BY g.survivor, a.%1$s IS TRUE ORDER BY g.place) OPERATOR(pg_catalog.=) 1', pinned) END, id_type);
     supersede := format('UPDATE ONLY %1$s AS m SET %3$s = g.survivor::%5$s, %4$s = pg_catalog.now()
         FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS g (survivor, absorbed) WHERE m.%2$s OPERATOR(pg_catalog.=) g.absorbed::%5$s',
-        rel, id, quote_ident(columns ->> 'superseded_by'), quote_ident(columns ->> 'valid_to'), id_type);
+        qualified, id, quote_ident(columns ->> 'superseded_by'), quote_ident(columns ->> 'valid_to'), id_type);
     IF pinned IS NOT NULL THEN
         pin := format('UPDATE ONLY %1$s AS m SET %3$s = true WHERE m.%3$s IS NOT TRUE AND m.%2$s OPERATOR(pg_catalog.=) ANY (
             SELECT g.survivor::%4$s FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS g (survivor, absorbed)
-                JOIN ONLY %1$s AS a ON a.%2$s OPERATOR(pg_catalog.=) g.absorbed::%4$s WHERE a.%3$s)', rel, id, pinned, id_type);
+                JOIN ONLY %1$s AS a ON a.%2$s OPERATOR(pg_catalog.=) g.absorbed::%4$s WHERE a.%3$s)', qualified, id, pinned, id_type);
     END IF;
     IF links IS NOT NULL THEN
         -- $1: locked identifiers. Of those the ones whose links, or the other ends of these, are in somebody's hands.
@@ -813,7 +813,7 @@ BEGIN
                 WHERE m.%2$s IN (SELECT source FROM link UNION SELECT target FROM link) FOR KEY SHARE SKIP LOCKED
             ), free AS (SELECT l.source, l.target, l.relation FROM locked AS l JOIN held s ON s.id = l.source JOIN held t ON t.id = l.target
             ), taken AS (SELECT * FROM link EXCEPT SELECT * FROM free)
-            SELECT array_agg(source::text) || array_agg(target::text) FROM taken', rel, id, links, id_type);
+            SELECT array_agg(source::text) || array_agg(target::text) FROM taken', qualified, id, links, id_type);
         -- $1: survivors, $2: absorbed. The merges with links to move, in order.
         linked := format('SELECT g.survivor, g.absorbed FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS g (survivor, absorbed, place)
             WHERE EXISTS (SELECT FROM %1$s AS l WHERE l.source OPERATOR(pg_catalog.=) g.absorbed::%2$s)
@@ -976,21 +976,22 @@ DECLARE
     columns jsonb := @extschema@.chrono_columns(rel, '{id,valid_to,superseded_by}', '{pinned}', named);
     id text := quote_ident(columns ->> 'id');
     pinned text := quote_ident(columns ->> 'pinned');
-    id_type text := (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = rel AND attname = columns ->> 'id');
-    links regclass := to_regclass(@extschema@.chrono_links_name(rel));
-    merges regclass := @extschema@.chrono_merges(rel);
+    id_type text := @extschema@.chrono_type(rel, columns ->> 'id');
+    qualified text := @extschema@.chrono_name(rel);
+    links text := @extschema@.chrono_name(to_regclass(@extschema@.chrono_links_name(rel)));
+    merges text := @extschema@.chrono_name(@extschema@.chrono_merges(rel));
 BEGIN
     -- $1: identifiers. The latest merge of each, the latest first.
     find := format('SELECT g.id AS absorbed, e.id, e.survivor::text FROM pg_catalog.unnest($1) AS g (id) LEFT JOIN LATERAL (
             SELECT e.id, e.survivor FROM %1$s AS e WHERE e.absorbed OPERATOR(pg_catalog.=) g.id::%2$s ORDER BY e.id DESC LIMIT 1
         ) AS e ON true GROUP BY g.id, e.id, e.survivor ORDER BY e.id DESC NULLS FIRST', merges, id_type);
     lock := format('SELECT pg_catalog.count(*) FROM (SELECT FROM ONLY %1$s AS m, %3$s AS e WHERE e.id OPERATOR(pg_catalog.=) $1
-        AND m.%2$s OPERATOR(pg_catalog.=) ANY (ARRAY[e.survivor, e.absorbed]) ORDER BY m.%2$s FOR UPDATE OF m) AS l', rel, id, merges);
+        AND m.%2$s OPERATOR(pg_catalog.=) ANY (ARRAY[e.survivor, e.absorbed]) ORDER BY m.%2$s FOR UPDATE OF m) AS l', qualified, id, merges);
     state := format('SELECT a.%2$s IS NOT NULL AS is_there, a.%4$s OPERATOR(pg_catalog.=) e.survivor AND a.%5$s OPERATOR(pg_catalog.=) e.merged_at AS is_as_merged,
             s.%4$s::text AS survivor_of_survivor
         FROM %3$s AS e LEFT JOIN ONLY %1$s AS a ON a.%2$s OPERATOR(pg_catalog.=) e.absorbed
             LEFT JOIN ONLY %1$s AS s ON s.%2$s OPERATOR(pg_catalog.=) e.survivor WHERE e.id OPERATOR(pg_catalog.=) $1',
-        rel, id, merges, quote_ident(columns ->> 'superseded_by'), quote_ident(columns ->> 'valid_to'));
+        qualified, id, merges, quote_ident(columns ->> 'superseded_by'), quote_ident(columns ->> 'valid_to'));
     -- A later merge that moved a link which this one added, or for which it stands in.
     later := format('SELECT l.absorbed::text FROM %1$s AS e, %1$s AS l WHERE e.id OPERATOR(pg_catalog.=) $1 AND l.id OPERATOR(pg_catalog.>) e.id
         AND EXISTS (SELECT FROM pg_catalog.jsonb_array_elements(e.links_added) AS a (link), pg_catalog.jsonb_array_elements(l.links_removed) AS r (link)
@@ -999,17 +1000,17 @@ BEGIN
         ORDER BY l.id DESC LIMIT 1', merges);
     revive := format('UPDATE ONLY %1$s AS m SET %4$s = NULL, %5$s = e.valid_to FROM %3$s AS e
         WHERE e.id OPERATOR(pg_catalog.=) $1 AND m.%2$s OPERATOR(pg_catalog.=) e.absorbed',
-        rel, id, merges, quote_ident(columns ->> 'superseded_by'), quote_ident(columns ->> 'valid_to'));
+        qualified, id, merges, quote_ident(columns ->> 'superseded_by'), quote_ident(columns ->> 'valid_to'));
     forget := format('DELETE FROM %s AS e WHERE e.id OPERATOR(pg_catalog.=) $1', merges);
     IF pinned IS NOT NULL THEN
         -- The survivor stays pinned for the sake of another memory that it absorbed, if there is one.
         inherit := format('UPDATE %1$s AS h SET pins = true WHERE h.id OPERATOR(pg_catalog.=) (SELECT o.id FROM %1$s AS e, %1$s AS o, ONLY %2$s AS a
             WHERE e.id OPERATOR(pg_catalog.=) $1 AND e.pins AND o.survivor OPERATOR(pg_catalog.=) e.survivor AND o.id OPERATOR(pg_catalog.<>) e.id
-                AND a.%3$s OPERATOR(pg_catalog.=) o.absorbed AND a.%4$s ORDER BY o.id LIMIT 1)', merges, rel, id, pinned);
+                AND a.%3$s OPERATOR(pg_catalog.=) o.absorbed AND a.%4$s ORDER BY o.id LIMIT 1)', merges, qualified, id, pinned);
         unpin := format('UPDATE ONLY %2$s AS m SET %4$s = false FROM %1$s AS e WHERE e.id OPERATOR(pg_catalog.=) $1 AND e.pins
             AND m.%3$s OPERATOR(pg_catalog.=) e.survivor
             AND NOT EXISTS (SELECT FROM %1$s AS o WHERE o.survivor OPERATOR(pg_catalog.=) e.survivor AND o.id OPERATOR(pg_catalog.<>) e.id AND o.pins)',
-            merges, rel, id, pinned);
+            merges, qualified, id, pinned);
     END IF;
     IF links IS NOT NULL THEN
         -- A link comes back unless what stood in for it, or its other end, was deleted meanwhile.
@@ -1026,7 +1027,7 @@ BEGIN
                 CROSS JOIN LATERAL @extschema@.chrono_link_key(@extschema@.chrono_moved(pg_catalog.to_jsonb(r), e.survivor::text, e.absorbed::text)) AS moved (key)
             WHERE NOT EXISTS (SELECT FROM added AS a WHERE @extschema@.chrono_link_key(pg_catalog.to_jsonb(a)) OPERATOR(pg_catalog.=) moved.key)
                 OR EXISTS (SELECT FROM deleted AS d WHERE d.key OPERATOR(pg_catalog.=) moved.key)
-            ON CONFLICT DO NOTHING', links, merges, rel, id);
+            ON CONFLICT DO NOTHING', links, merges, qualified, id);
     END IF;
 END $$;
 
@@ -1101,10 +1102,8 @@ RETURNS TABLE (job text, schedule text, command text)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 2
 BEGIN ATOMIC
     -- The name of a job has 63 bytes.
-    WITH qualified AS (
-        SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1
-    ), named AS (
-        SELECT name, CASE WHEN octet_length(name) <= 44 THEN name ELSE md5(name) END AS short FROM qualified
+    WITH named AS (
+        SELECT name, CASE WHEN octet_length(name) <= 44 THEN name ELSE md5(name) END AS short FROM chrono_name($1) AS name
     )
     SELECT 'chrono_decay ' || short, $2,
         format('SELECT * FROM @extschema@.chrono_decay(%L%s)', name, ', forget_below => ' || $4)
