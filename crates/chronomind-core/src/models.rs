@@ -7,6 +7,7 @@ use loom::thread;
 
 use crate::epoch::{Epochs, Participant};
 use crate::graph::entry::{self, Entry};
+use crate::graph::free::FreeHead;
 use crate::graph::line::Line;
 use crate::graph::links::{self, List, PRUNED, id_of, is_pruned, is_spanning, word_of};
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
@@ -293,4 +294,127 @@ fn a_retired_node_is_not_reused_under_a_pin() {
         }
         reader.join().unwrap();
     });
+}
+
+#[test]
+fn whoever_begins_after_a_death_links_to_the_living() {
+    loom::model(|| {
+        let global = Arc::new(AtomicU64::new(0));
+        let participants = Arc::new([Participant::default()]);
+        let list = slots([0, link(12, false)]);
+        let is_dead = Arc::new(AtomicU32::new(0));
+        let inserter = {
+            let (global, participants) = (global.clone(), participants.clone());
+            let (list, is_dead) = (list.clone(), is_dead.clone());
+            thread::spawn(move || {
+                let epochs = Epochs::new(&global, &participants[..]);
+                let _pin = epochs.pin(0);
+                if is_dead.load(Ordering::Acquire) == 0 {
+                    links::add(&*list, 7, 0, 3.0);
+                }
+            })
+        };
+        is_dead.store(1, Ordering::Release);
+        let epochs = Epochs::new(&global, &participants[..]);
+        let stamp = epochs.stamp();
+        for _ in 0..2 {
+            epochs.try_advance();
+        }
+        if epochs.is_safe(stamp) {
+            links::supplant(&*list, |id| id == 7, []);
+            inserter.join().unwrap();
+            assert_eq!(ids(&*list), [12]);
+        }
+    });
+}
+
+#[test]
+fn repair_and_a_newcomer_put_nobody_in_twice() {
+    // 30 is dead, and 11 or, until it is live, 12 is to take its slot.
+    for words in [
+        [link(30, false), link(40, true)],
+        [link(40, false), link(30, true)],
+        [link(30, true), 0],
+    ] {
+        repair_beside_a_newcomer(words, vec![link(12, false)]);
+        repair_beside_a_newcomer(words, Vec::new());
+    }
+}
+
+fn repair_beside_a_newcomer(words: [u64; 2], others: Vec<u64>) {
+    loom::model(move || {
+        let list = slots(words);
+        let is_live = Arc::new(AtomicU32::new(0));
+        let newcomer = {
+            let (list, is_live) = (list.clone(), is_live.clone());
+            thread::spawn(move || {
+                let mut line = Line {
+                    owner: 10.0,
+                    newcomer: 11.0,
+                };
+                line.link_back(&*list);
+                // It hangs under the owner.
+                assert!(links::hold_child(&*list, 11, 1.0, &mut List::default()));
+                is_live.store(1, Ordering::Release);
+            })
+        };
+        let mut others = others.clone();
+        if is_live.load(Ordering::Acquire) == 1 {
+            others.insert(0, link(11, false));
+        }
+        links::supplant(&*list, |id| id == 30, others);
+        newcomer.join().unwrap();
+        let held = ids(&*list);
+        assert!(!held.contains(&30), "{held:?}");
+        assert_eq!(held.iter().filter(|&&id| id == 11).count(), 1, "{held:?}");
+        assert_eq!(tree(&*list), [11]);
+    });
+}
+
+#[test]
+fn a_free_place_is_given_out_once() {
+    loom::model(|| {
+        let head = Arc::new(FreeHead::new());
+        let next = Arc::new([0; 3].map(AtomicU32::new));
+        let content = Arc::new([0; 3].map(AtomicU32::new));
+        let push = |id: u32| {
+            let (head, next, content) = (head.clone(), next.clone(), content.clone());
+            move || {
+                content[id as usize].store(1, Ordering::Relaxed);
+                head.push(id, &next[id as usize]);
+            }
+        };
+        push(0)();
+        push(1)();
+        let other = thread::spawn(push(2));
+        let pop = || head.pop(|id| &next[id as usize]);
+        let mut taken: Vec<u32> = [pop(), pop()].into_iter().flatten().collect();
+        for &id in &taken {
+            assert_eq!(content[id as usize].load(Ordering::Relaxed), 1);
+        }
+        other.join().unwrap();
+        taken.extend(std::iter::from_fn(pop));
+        taken.sort_unstable();
+        assert_eq!((taken, head.count()), (vec![0, 1, 2], 0));
+    });
+}
+
+#[test]
+fn a_dead_entry_point_gives_way_to_an_heir_or_to_a_higher_newcomer() {
+    let entry = |id, layer| Entry { id, layer };
+    for heir in [None, Some(entry(2, 0))] {
+        loom::model(move || {
+            let word = Arc::new(AtomicU64::new(0));
+            entry::raise(&word, entry(0, 2));
+            let newcomer = {
+                let word = word.clone();
+                thread::spawn(move || entry::raise(&word, entry(1, 3)))
+            };
+            entry::inherit(&word, entry(0, 2), heir);
+            let seen = entry::load(&word);
+            assert!(seen == heir || seen == Some(entry(1, 3)));
+            assert!(newcomer.join().unwrap());
+            assert_eq!(entry::load(&word), Some(entry(1, 3)));
+        });
+    }
 }

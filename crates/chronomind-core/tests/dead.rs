@@ -270,19 +270,19 @@ fn a_loader_drops_names_of_free_places() {
 /// A third of the rows is replaced, twelve times.
 #[test]
 fn churn_keeps_recall_and_memory() {
-    churn(Data::generated(3_000), 12, Metric::Cosine);
+    churn(Data::generated(4_500), 12, 16, &[40, 80]);
 }
 
 #[test]
 #[ignore = "takes minutes; for looking at recall on real data"]
 fn churn_of_real_memories() {
     let limit = std::env::var("CHURN_ROWS").map_or(20_000, |rows| rows.parse().unwrap());
-    churn(Data::load(limit), 12, Metric::Cosine);
+    churn(Data::load(limit), 12, 16, &[40, 80]);
 }
 
-fn churn(data: Data, rounds: usize, metric: Metric) {
+fn churn(data: Data, rounds: usize, m: u32, beams: &[usize]) {
     let heap = HeapRegion::new((data.len() * 16) << 10);
-    let config = config(metric, data.dimensions, 16);
+    let config = config(Metric::Cosine, data.dimensions, m);
     let mut churned = Churned::new(&heap, config);
     // Two thirds at a time; the others are to come.
     let standing = data.len() * 2 / 3;
@@ -307,11 +307,12 @@ fn churn(data: Data, rounds: usize, metric: Metric) {
             waiting.push(row_of[id as usize]);
         }
         churned.unlink();
-        eprintln!("{round}: thinned {:.4}", churned.recall(&data, 40));
+        let thinned = churned.recall(&data, beams[0]);
         while churned.live.len() < standing {
             draw(&mut churned, &mut waiting, &mut row_of);
         }
-        eprintln!("{round}: {:.4}", churned.recall(&data, 40));
+        let filled = churned.recall(&data, beams[0]);
+        eprintln!("round {round}: recall {thinned:.4} with a third less, then {filled:.4}");
     }
     churned.check(data.query(0));
     assert_eq!(churned.graph.bytes_held(), held);
@@ -321,7 +322,7 @@ fn churn(data: Data, rounds: usize, metric: Metric) {
     for vector in churned.live.values() {
         fresh.insert(vector);
     }
-    for ef in [20, 40, 80] {
+    for &ef in beams {
         let (old, new) = (churned.recall(&data, ef), fresh.recall(&data, ef));
         eprintln!("recall at {ef}: churned {old:.4}, fresh {new:.4}");
         assert!(old > new - 0.01, "at {ef}: {old} against {new}");

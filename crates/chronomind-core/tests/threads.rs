@@ -1,13 +1,17 @@
-//! One graph, several threads: writers, searchers and the structural check all at once.
+//! One graph, several threads: writers, searchers, vacuum and the structural check all at once.
 
 mod common;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use chronomind_core::arena::HeapRegion;
 use chronomind_core::distance::{Element, Metric};
-use chronomind_core::graph::{Graph, GraphConfig, Inserter, NearSearch, State};
+use chronomind_core::epoch::{Epochs, Participant};
+use chronomind_core::graph::{Graph, GraphConfig, GraphNear, Inserter, NearSearch, State};
 use chronomind_core::index::{Index, IndexConfig};
+use chronomind_core::scan::Near;
 use common::{Data, Random, bytes};
 
 const ROWS: u32 = 6_000;
@@ -97,10 +101,177 @@ fn check_search(graph: &Graph<'_>, query: &[f32], search: &mut NearSearch) {
     let mut last = f32::NEG_INFINITY;
     for (id, key) in search.nearest() {
         assert!(key >= last && !seen.contains(&id));
-        assert!(matches!(graph.state(id), State::Linking | State::Live));
+        let is_linked = matches!(graph.state(id), State::Linking | State::Live | State::Dead);
+        assert!(is_linked, "{:?}", graph.state(id));
         let distance = graph.distance(&probe, id);
         assert!((f64::from(key).sqrt() - distance).abs() <= 1e-3 * (1.0 + distance));
         last = key;
         seen.push(id);
     }
+}
+
+/// Who is where in the test of churn; every thread has a participant.
+struct Churn<'a> {
+    graph: Graph<'a>,
+    data: &'a Data,
+    epochs: Epochs<'a>,
+    /// Orders appends. The rows of all nodes, and which of them are in the graph for good.
+    rows: Mutex<(Vec<usize>, Vec<u32>)>,
+    is_over: AtomicBool,
+}
+
+impl Churn<'_> {
+    fn write(&self, me: usize) {
+        let mut random = Random(me as u64 + 1);
+        let mut inserter = Inserter::default();
+        while !self.is_over.load(Ordering::Acquire) {
+            let row = random.below(self.data.len());
+            let (id, upper) = {
+                let (rows, live) = &mut *self.rows.lock().unwrap();
+                if live.len() > 3_000 {
+                    continue;
+                }
+                let id = self.graph.peek_free().unwrap_or(rows.len() as u32);
+                let upper = self.graph.reserve(id).unwrap();
+                self.graph.take_free();
+                if id as usize == rows.len() {
+                    rows.push(row);
+                }
+                rows[id as usize] = row;
+                (id, upper)
+            };
+            let pin = self.epochs.pin(me);
+            let vector = bytes(self.data.row(row));
+            assert!(self.graph.store(id, upper, &vector));
+            self.graph.link(id, &mut inserter);
+            drop(pin);
+            self.rows.lock().unwrap().1.push(id);
+        }
+    }
+
+    /// Retires now few, now nearly all, and takes them out.
+    fn vacuum(&self, rounds: usize) {
+        let mut random = Random(99);
+        let mut inserter = Inserter::default();
+        for round in 0..rounds {
+            let least = if round % 4 == 3 { 1_500 } else { 500 };
+            while self.rows.lock().unwrap().1.len() < least {
+                std::thread::yield_now();
+            }
+            let percent = [30, 2, 60, 99][round % 4];
+            let dead = {
+                let (_, live) = &mut *self.rows.lock().unwrap();
+                let before = live.len();
+                live.retain(|&id| random.below(100) >= percent || !self.graph.retire(id));
+                (before - live.len()) as u32
+            };
+            assert_eq!(self.unlink(&mut inserter), dead);
+        }
+        self.is_over.store(true, Ordering::Release);
+    }
+
+    fn unlink(&self, inserter: &mut Inserter) -> u32 {
+        self.graph
+            .unlink(self.epochs, inserter, &mut || false)
+            .unwrap()
+    }
+
+    fn search(&self, me: usize) {
+        let mut random = Random(me as u64 + 1);
+        let mut search = NearSearch::new();
+        while !self.is_over.load(Ordering::Acquire) {
+            let _pin = self.epochs.pin(me);
+            check_search(
+                &self.graph,
+                self.data.row(random.below(self.data.len())),
+                &mut search,
+            );
+        }
+    }
+
+    /// Cursors, which remember nodes from one pin to the next.
+    fn scroll(&self, me: usize) {
+        let mut random = Random(me as u64 + 1);
+        while !self.is_over.load(Ordering::Acquire) {
+            let query = bytes(self.data.row(random.below(self.data.len())));
+            let mut near = GraphNear::new(self.graph, self.graph.probe(&query).unwrap(), 40);
+            let (mut settled, mut met) = (Vec::new(), HashSet::new());
+            let mut goes_on = true;
+            while goes_on {
+                let pin = self.epochs.pin(me);
+                goes_on = near.advance();
+                near.drain(&mut settled);
+                drop(pin);
+                assert!(settled.drain(..).all(|(id, _)| met.insert(id)));
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    fn check(&self) {
+        while !self.is_over.load(Ordering::Acquire) {
+            self.graph.check(&mut || false).unwrap();
+        }
+    }
+}
+
+#[test]
+fn nodes_die_and_come_back_beside_everybody_else() {
+    const WRITERS: usize = 3;
+    const SEARCHERS: usize = 2;
+    const SCROLLERS: usize = 2;
+    let data = Data::generated(4_000);
+    let heap = HeapRegion::new(64 << 20);
+    let config = IndexConfig {
+        graph: GraphConfig {
+            metric: Metric::L2,
+            element: Element::F32,
+            dimensions: data.dimensions as u32,
+            m: 8,
+            ef_construction: 32,
+            seed: 11,
+        },
+        attributes: 0,
+    };
+    let index = Index::create(heap.region(), config).unwrap();
+    let global = AtomicU64::new(0);
+    let participants: [Participant; WRITERS + SEARCHERS + SCROLLERS] = Default::default();
+    let churn = Churn {
+        graph: *index.graph(),
+        data: &data,
+        epochs: Epochs::new(&global, &participants),
+        rows: Mutex::default(),
+        is_over: AtomicBool::new(false),
+    };
+    std::thread::scope(|scope| {
+        let churn = &churn;
+        let mut participants = 0..;
+        let mut next = |count| participants.by_ref().take(count).collect::<Vec<usize>>();
+        for me in next(WRITERS) {
+            scope.spawn(move || churn.write(me));
+        }
+        for me in next(SEARCHERS) {
+            scope.spawn(move || churn.search(me));
+        }
+        for me in next(SCROLLERS) {
+            scope.spawn(move || churn.scroll(me));
+        }
+        scope.spawn(|| churn.check());
+        scope.spawn(|| churn.vacuum(16));
+    });
+
+    let report = churn.graph.check(&mut || false).unwrap();
+    let (rows, live) = churn.rows.into_inner().unwrap();
+    assert_eq!((report.live, report.unlinked), (live.len() as u32, 0));
+    let mut search = NearSearch::new();
+    let is_found = |&&id: &&u32| {
+        let query = bytes(data.row(rows[id as usize]));
+        let probe = churn.graph.probe(&query).unwrap();
+        search
+            .find(&churn.graph, &probe, 64, &mut || false)
+            .unwrap();
+        search.nearest().any(|(found, _)| found == id)
+    };
+    let found = live.iter().filter(is_found).count();
+    assert!(found * 100 >= live.len() * 95, "{found} of {}", live.len());
 }

@@ -89,11 +89,9 @@ impl Graph<'_> {
     /// and links back.
     pub(super) fn connect(&self, id: u32, layer: u32, states: &[State], inserter: &mut Inserter) {
         let Inserter {
-            probe,
             other,
             chosen,
             starts,
-            list,
             ..
         } = inserter;
         let own = self.list(id, layer);
@@ -102,7 +100,25 @@ impl Graph<'_> {
             let marks = if neighbour.pruned { PRUNED } else { 0 };
             links::add(own, neighbour.id, marks, neighbour.key);
         }
-        for neighbour in chosen.iter() {
+        self.link_back(id, layer, |_| true, inserter);
+    }
+
+    /// Links back from those of `inserter.chosen` that satisfy a condition.
+    pub(super) fn link_back(
+        &self,
+        id: u32,
+        layer: u32,
+        condition: impl Fn(u32) -> bool,
+        inserter: &mut Inserter,
+    ) {
+        let Inserter {
+            probe,
+            other,
+            chosen,
+            list,
+            ..
+        } = inserter;
+        for neighbour in chosen.iter().filter(|chosen| condition(chosen.id)) {
             let slots = self.list(neighbour.id, layer);
             let mut judge = Judge {
                 graph: self,

@@ -240,6 +240,18 @@ pub(crate) fn supplant(
     }
 }
 
+/// Says whether the heuristic would drop a neighbour, for the judges to come.
+pub(crate) fn mark(slots: &[AtomicU64], id: u32, pruned: bool) {
+    for slot in slots {
+        let word = slot.load(Ordering::Relaxed);
+        if id_of(word) == Some(id) && is_pruned(word) != pruned {
+            let marked = word ^ u64::from(PRUNED);
+            // Advice: if the slot has changed, it is another's. Release: as in `add`.
+            let _ = slot.compare_exchange(word, marked, Ordering::Release, Ordering::Relaxed);
+        }
+    }
+}
+
 /// A copy of a full list with the buffers for judging it, kept from one list to the next.
 #[derive(Default)]
 pub(crate) struct List {

@@ -2,7 +2,8 @@
 //!
 //! The neighbours of a dead neighbour are what a list has lost by its death, so they are the candidates
 //! for its slot, beside those that the list keeps, and the heuristic decides (Singh et al. 2021,
-//! "FreshDiskANN", algorithm 4, for a graph with layers). Where a whole neighbourhood has died, its
+//! "FreshDiskANN", algorithm 4, for a graph with layers). New neighbours are linked back from, as by an
+//! insert, or nodes would lose more links to them than they get. Where a whole neighbourhood has died, its
 //! dead are followed until live nodes come in sight; a list that finds too few is left thin, and its
 //! node is linked like a newcomer when the dead are out of the way.
 
@@ -43,7 +44,15 @@ impl Graph<'_> {
             let marks = if neighbour.pruned { PRUNED } else { 0 };
             links::word_of(neighbour.id, marks, neighbour.key)
         });
+        // Relaxed: the ids are only compared.
+        let ids = slots.iter().map(|slot| id_of(slot.load(Ordering::Relaxed)));
+        let before: Vec<u32> = ids.flatten().collect();
         links::supplant(slots, |id| dead.contains(id), words);
+        for neighbour in chosen.iter() {
+            // Whoever stood behind a dead neighbour does so no more.
+            links::mark(slots, neighbour.id, neighbour.pruned);
+        }
+        self.link_back(id, layer, |other| !before.contains(&other), inserter);
     }
 
     /// Makes the live neighbours of a node and those of its dead neighbours `inserter.starts`, as many of
