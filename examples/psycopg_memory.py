@@ -1,7 +1,7 @@
 """An agent's memory over psycopg.
 
-    pip install psycopg[binary]
-    python examples/psycopg_memory.py "host=localhost dbname=agent"
+pip install psycopg[binary]
+python examples/psycopg_memory.py "host=localhost dbname=agent"
 """
 
 import sys
@@ -40,7 +40,9 @@ class Memory:
         rows = self.connection.execute(
             statement.format(self.table), [str(vector), k, context, diversity]
         ).fetchall()
-        self.connection.execute("SELECT chrono_touch(%s, %s::bigint[])", [self.name, [id for id, _ in rows]])
+        self.connection.execute(
+            "SELECT chrono_touch(%s, %s::bigint[])", [self.name, [id for id, _ in rows]]
+        )
         return [content for _, content in rows]
 
     def tidy(self):

@@ -1,7 +1,7 @@
 """The memory layer over SQLAlchemy: a mapped table, any order through its index, and the functions.
 
-    pip install sqlalchemy pgvector psycopg[binary]
-    python examples/sqlalchemy_memory.py "postgresql+psycopg://localhost/agent"
+pip install sqlalchemy pgvector psycopg[binary]
+python examples/sqlalchemy_memory.py "postgresql+psycopg://localhost/agent"
 """
 
 import sys
@@ -54,9 +54,16 @@ def main(url):
         session.execute(select(func.chrono_create_memory("orm_memories", DIMENSIONS)))
         session.add_all(
             [
-                Memory(content="The deploy key is in the vault", context="ops", embedding=[1, 0.1, 0], importance=0.9),
+                Memory(
+                    content="The deploy key is in the vault",
+                    context="ops",
+                    embedding=[1, 0.1, 0],
+                    importance=0.9,
+                ),
                 Memory(content="Deploys are on Tuesdays", context="ops", embedding=[0.8, 0.6, 0]),
-                Memory(content="Every Tuesday is a deploy", context="ops", embedding=[0.8, 0.61, 0]),
+                Memory(
+                    content="Every Tuesday is a deploy", context="ops", embedding=[0.8, 0.61, 0]
+                ),
             ]
         )
         session.commit()
@@ -66,7 +73,9 @@ def main(url):
         print([memory.content for memory in recalled])
         ids = [memory.id for memory in recalled]
         touched = session.scalar(select(func.chrono_touch("orm_memories", ids)))
-        merges = session.execute(select(text("*")).select_from(func.chrono_consolidate("orm_memories"))).all()
+        merges = session.execute(
+            select(text("*")).select_from(func.chrono_consolidate("orm_memories"))
+        ).all()
         print(f"{touched} touched, {len(merges)} merged")
         session.commit()
 

@@ -109,9 +109,7 @@ def _make(*arguments):
 def _fetch(package, suite, directory, log):
     """Downloads the source package and unpacks the upstream tarball in it; its directory."""
     options = _private_apt("deb-src", suite, directory, log)
-    run_logged(
-        log, "apt-get", *options, "source", "-q", "--download-only", package, cwd=directory
-    )
+    run_logged(log, "apt-get", *options, "source", "-q", "--download-only", package, cwd=directory)
     (tarball,) = directory.glob(f"{package}_*.orig.tar.*")
     source = directory / package
     source.mkdir()

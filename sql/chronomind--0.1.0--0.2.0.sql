@@ -705,10 +705,11 @@ RETURNS TABLE (member integer, survivor integer, parent integer)
 
 COMMENT ON FUNCTION chrono_components IS 'internal: the connected components of pairs of duplicates';
 
--- Whether a row of a table holds today and is in the place of itself, as SQL.
+-- Whether a row of a table holds today with no end in sight, and stands for itself, as SQL. What will end is
+-- not the same as what will not.
 CREATE FUNCTION chrono_alive_sql(alias text, columns jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN concat_ws(' AND ', format('%1$s.%2$I IS NULL AND (%1$s.%3$I IS NULL OR %1$s.%3$I > now())',
+    RETURN concat_ws(' AND ', format('%1$s.%2$I IS NULL AND (%1$s.%3$I IS NULL OR %1$s.%3$I = ''infinity'')',
             alias, columns ->> 'superseded_by', columns ->> 'valid_to'),
         '(' || alias || '.' || quote_ident(columns ->> 'valid_from') || ' <= now()) IS NOT FALSE');
 

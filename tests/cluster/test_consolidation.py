@@ -38,7 +38,8 @@ def remember(connection, number):
 def some(connection, number):
     """Identifiers of some memories."""
     rows = connection.execute(
-        "SELECT id FROM memories ORDER BY hashint8(id + %s) LIMIT %s", [random.randrange(10**9), number]
+        "SELECT id FROM memories ORDER BY hashint8(id + %s) LIMIT %s",
+        [random.randrange(10**9), number],
     )
     return [id for (id,) in rows.fetchall()]
 
@@ -98,7 +99,9 @@ def checker(connection, number):
 
 
 def test_beside_writers_linkers_and_deleters(memories):
-    with Load(memories, remember, linker, deleter, toucher, consolidator, consolidator, undoer, checker):
+    with Load(
+        memories, remember, linker, deleter, toucher, consolidator, consolidator, undoer, checker
+    ):
         time.sleep(SECONDS)
     with connect(memories) as connection:
         checker(connection, 0)
@@ -107,7 +110,9 @@ def test_beside_writers_linkers_and_deleters(memories):
         while connection.execute("SELECT chrono_consolidate('memories', 0.9999)").fetchall():
             pass
         checker(connection, 0)
-        connection.execute("DELETE FROM memories_links l USING memories m WHERE l.source = m.id AND m.superseded_by IS NOT NULL")
+        connection.execute(
+            "DELETE FROM memories_links l USING memories m WHERE l.source = m.id AND m.superseded_by IS NOT NULL"
+        )
         index = connection.execute(
             "SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'memories'::regclass AND indexrelid::regclass::text ~ 'embedding'"
         ).fetchone()[0]
@@ -127,7 +132,9 @@ def test_what_others_hold_is_left_for_the_next_run(cluster):
         connection.execute("SET lock_timeout = '10s'")
 
         def merged():
-            return connection.execute("SELECT survivor, absorbed FROM chrono_consolidate('memories')").fetchall()
+            return connection.execute(
+                "SELECT survivor, absorbed FROM chrono_consolidate('memories')"
+            ).fetchall()
 
         for taken in (
             "UPDATE memories SET content = 'x' WHERE id = 1",
@@ -144,7 +151,9 @@ def test_what_others_hold_is_left_for_the_next_run(cluster):
         assert merged() == []
         other.commit()
         assert merged() == [("1", "2")]
-        links = connection.execute("SELECT source, target FROM memories_links ORDER BY 1").fetchall()
+        links = connection.execute(
+            "SELECT source, target FROM memories_links ORDER BY 1"
+        ).fetchall()
         assert links == [(1, 3), (3, 1)]
 
 
@@ -152,9 +161,13 @@ def test_a_deletion_that_comes_first_wins(cluster):
     cluster.psql(MEMORIES)
     with connect(cluster) as connection:
         for id in (1, 2, 3):
-            connection.execute("INSERT INTO memories (id, content, embedding) VALUES (%s, '', about(1, 0))", [id])
+            connection.execute(
+                "INSERT INTO memories (id, content, embedding) VALUES (%s, '', about(1, 0))", [id]
+            )
         connection.execute("DELETE FROM memories WHERE id = 1")
-        assert connection.execute("SELECT survivor, absorbed FROM chrono_consolidate('memories')").fetchall() == [("3", "2")]
+        assert connection.execute(
+            "SELECT survivor, absorbed FROM chrono_consolidate('memories')"
+        ).fetchall() == [("3", "2")]
         with pytest.raises(psycopg.errors.NoDataFound):
             connection.execute("DELETE FROM memories WHERE id = 2")
             connection.execute("SELECT chrono_unconsolidate('memories', ARRAY[2])")

@@ -22,8 +22,11 @@ INSERT INTO memories (id, content, context, embedding, created_at, importance, i
     (13, 'ended',                 'c', at(270),   '2024-01-01', 0.5, '2024-01-01', 1e-9, false),
     (14, 'still to come',         'c', at(270),   '2024-01-01', 0.5, '2024-01-01', 1e-9, false),
     (15, 'without a direction',   'c', '[0,0,0]', '2024-01-01', 0.5, '2024-01-01', 1e-9, false),
-    (16, 'without a vector',      'c', NULL,      '2024-01-01', 0.5, '2024-01-01', 1e-9, false);
+    (16, 'without a vector',      'c', NULL,      '2024-01-01', 0.5, '2024-01-01', 1e-9, false),
+    (17, 'will end',              'c', at(270),   '2024-01-01', 0.5, '2024-01-01', 1e-9, false);
 UPDATE memories SET valid_to = '2024-02-01' WHERE id = 13;
+UPDATE memories SET valid_to = now() + interval '1 day' WHERE id = 17;
+UPDATE memories SET valid_to = 'infinity' WHERE id = 3;
 UPDATE memories SET valid_from = now() + interval '1 hour' WHERE id = 14;
 ALTER TABLE memories ALTER id RESTART WITH 101;
 SELECT count(chrono_link('memories', source, target, relation)) FROM (VALUES
@@ -45,7 +48,7 @@ SELECT survivor, absorbed, round(similarity::numeric, 4) AS similarity FROM chro
 SELECT * FROM changes();
 SELECT survivor, absorbed, round(similarity::numeric, 4) AS similarity FROM chrono_consolidate('memories');
 SELECT id, superseded_by, valid_to = now() AS ended_now, valid_to > now() - interval '1 minute' AS ended, importance, pinned
-FROM memories WHERE id NOT IN (1, 13, 14, 15, 16) ORDER BY id;
+FROM memories WHERE id NOT IN (1, 13, 14, 15, 16, 17) ORDER BY id;
 SELECT source, target, relation FROM memories_links ORDER BY 1, 2, 3;
 SELECT survivor, absorbed, pins, jsonb_array_length(links_removed) AS removed, jsonb_array_length(links_added) AS added FROM memories_merges ORDER BY id;
 SELECT * FROM chrono_consolidate('memories');
