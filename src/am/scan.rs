@@ -28,6 +28,8 @@ use crate::{guc, shmem};
 #[derive(Default)]
 pub struct Scan {
     source: Source,
+    /// Opened by the first start. All starts serve one snapshot, whose rows it has.
+    memory: Option<Memory>,
     last: Option<Found>,
     /// The score of the last row of all, also when there are no more.
     last_score: Option<f64>,
@@ -63,8 +65,13 @@ impl Scan {
         self.last = None;
         self.last_score = None;
         let plan = Plan::new(request, columns)?;
-        self.source = match recovery::open(index)? {
+        let opened = match self.memory.take().filter(Memory::is_complete) {
+            Some(memory) => Opened::Memory(memory),
+            None => recovery::open(index)?,
+        };
+        self.source = match opened {
             Opened::Memory(memory) => {
+                self.memory = Some(memory);
                 Source::Memory(Box::new(InMemory::new(index.oid(), memory, plan)))
             }
             Opened::Pages => {

@@ -166,7 +166,12 @@ pub fn block_near(
 }
 
 /// The number of a page and the block of the page before it.
-fn neighbours(index: Relation, layout: &Layout, kind: Kind, block: u32) -> Result<(u32, u32)> {
+pub(super) fn neighbours(
+    index: Relation,
+    layout: &Layout,
+    kind: Kind,
+    block: u32,
+) -> Result<(u32, u32)> {
     let guard = index.read(block, None);
     let page = view_of(index, block, guard.page(), kind, layout.record_bytes(kind))?;
     if page.previous != NO_BLOCK && page.previous >= block {

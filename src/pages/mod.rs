@@ -11,6 +11,7 @@
 //! | [`tombstone`] | vacuum marks postings dead |
 //! | [`links`] | the neighbour lists are written anew |
 //! | [`walk`] | everything is read, in the order of the file |
+//! | [`changes`] | what is new is read, where others write |
 //! | [`exact`] | single vectors, and postings alone, are read |
 //!
 //! **Locks.** Buffer locks are taken in the order meta page, vector pages, posting page, new
@@ -26,6 +27,7 @@
 pub mod append;
 pub mod bulk;
 mod chain;
+pub mod changes;
 pub mod exact;
 pub mod links;
 mod meta;

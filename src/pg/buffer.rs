@@ -95,6 +95,13 @@ impl ReadGuard {
         // of this value keeps away; the page is as long as its buffer.
         unsafe { &*self.0.page() }
     }
+
+    /// The end of the WAL record that changed the page last.
+    pub fn changed_at(&self) -> u64 {
+        // SAFETY: every page begins with the header, of which it is aligned to be one.
+        let lsn = unsafe { (*self.0.page().cast::<pg_sys::PageHeaderData>()).pd_lsn };
+        u64::from(lsn.xlogid) << 32 | u64::from(lsn.xrecoff)
+    }
 }
 
 /// A page under the exclusive lock.

@@ -15,6 +15,7 @@ pub mod notice;
 pub mod policies;
 pub mod progress;
 pub mod relation;
+pub mod replay;
 pub mod settings;
 mod shape;
 pub mod startup;

@@ -24,9 +24,3 @@ pub fn build_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     (usize::try_from(workers).unwrap_or(0) + 1).min(cores)
 }
-
-/// True on a standby, where pages change without any backend's doing.
-pub fn is_standby() -> bool {
-    // SAFETY: reads shared state that is there in every backend.
-    unsafe { pg_sys::RecoveryInProgress() }
-}

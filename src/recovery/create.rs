@@ -8,6 +8,7 @@ use super::{config, file_of, reclaim};
 use crate::error::{Error, Result};
 use crate::pg::relation::Relation;
 use crate::shmem;
+use crate::shmem::level::KEPT;
 use crate::shmem::registry::{Claim, Claiming, Key};
 
 /// An index under construction; its memory is given back when it is dropped unfinished.
@@ -58,7 +59,7 @@ impl Creation {
     /// The pages are written: everybody may use the index.
     pub fn finish(self) {
         self.relation.forget();
-        self.claim.ready();
+        self.claim.ready(KEPT);
     }
 }
 

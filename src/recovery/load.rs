@@ -12,22 +12,25 @@ use chronomind_core::postings::{BLOCK, Place};
 use chronomind_core::record::{Flags, PostingView};
 use chronomind_core::score::Row;
 
-use super::{config, reclaim};
+use super::{config, expect_incarnation, follow, reclaim};
 use crate::error::{Error, Result};
 use crate::pages;
 use crate::pages::walk::{Item, walk};
 use crate::pg::relation::Relation;
 use crate::pg::{interrupt, notice, settings, threads};
 use crate::shmem;
+use crate::shmem::level::KEPT;
 use crate::shmem::registry::{Claim, Key};
 
 /// Loads the claimed index and makes it ready, or unfit where memory is too small.
 pub fn load(relation: Relation, key: &Key, claim: Claim) -> Result<()> {
     reclaim()?;
     let region = shmem::region()?;
-    match fill(relation, key, &claim) {
+    // Before the first page is read: what is replayed meanwhile may be missed.
+    let level = follow::wanted_level();
+    match fill(relation, key, &claim, level) {
         Ok(()) => {
-            claim.ready();
+            claim.ready(level);
             Ok(())
         }
         Err(Filling::Full) => {
@@ -42,8 +45,10 @@ pub fn load(relation: Relation, key: &Key, claim: Claim) -> Result<()> {
 }
 
 /// Why an index is not in memory.
-enum Filling {
+pub(super) enum Filling {
+    /// Memory is too small.
     Full,
+    /// Something else went wrong.
     Failed(Error),
 }
 
@@ -69,13 +74,15 @@ fn is_full(error: &chronomind_core::Error) -> bool {
     matches!(error, OutOfMemory { .. } | TooManyRecords)
 }
 
-fn fill(relation: Relation, key: &Key, claim: &Claim) -> std::result::Result<(), Filling> {
+fn fill(
+    relation: Relation,
+    key: &Key,
+    claim: &Claim,
+    level: u64,
+) -> std::result::Result<(), Filling> {
     let snapshot = pages::snapshot(relation)?;
+    expect_incarnation(relation, &snapshot, key.incarnation)?;
     let definition = &snapshot.meta.definition;
-    if definition.incarnation != key.incarnation {
-        relation.forget();
-        return Err(Error::contention("the index was replaced while it was being opened").into());
-    }
     let index = Index::create(shmem::region()?, config(definition))?;
     claim.set_root(&index);
 
@@ -99,6 +106,10 @@ fn fill(relation: Relation, key: &Key, claim: &Claim) -> std::result::Result<(),
         } => guard(index.pages().reserve(sequence).map(|()| {
             index.pages().set(pages::segment(kind), sequence, block);
         })),
+        // Its place may be given to another at any time.
+        Item::Posting { id, posting } if level != KEPT && posting.flags().contains(Flags::DEAD) => {
+            guard(index.postings().reserve(id))
+        }
         Item::Posting { id, posting } => guard(publish(&index, id, posting, &mut keys)),
         Item::Links { node, slots } => guard(graph.reserve_record(node).map(|()| {
             graph.restore_list(node, 0, slots, snapshot.nodes);
@@ -142,10 +153,14 @@ fn fill(relation: Relation, key: &Key, claim: &Claim) -> std::result::Result<(),
     index.add_drift(unlinked.len() as u32);
     // First, because whoever is linked trusts the marks of the tree.
     reconnect(graph)?;
+    if level != KEPT {
+        follow::forget_free_places(&index);
+    }
     Ok(link(&index, &unlinked)?)
 }
 
-fn publish(
+/// Adds a posting, whose node is in memory or will be.
+pub(super) fn publish(
     index: &Index<'static>,
     id: u32,
     posting: PostingView<'_>,
@@ -180,7 +195,7 @@ fn publish(
 }
 
 /// Links the nodes that have no lists, on threads where there are many.
-fn link(index: &Index<'static>, nodes: &[u32]) -> Result<()> {
+pub(super) fn link(index: &Index<'static>, nodes: &[u32]) -> Result<()> {
     /// Below this the start of a thread is not worth it.
     const FEW: usize = 512;
     let graph = *index.graph();

@@ -1,20 +1,21 @@
 //! From pages to memory: how a process gets an index that it can search.
 //!
 //! Pages are the truth and memory is a cache, so the first to need an index after a start of the
-//! server loads it, while the others who need it wait. Where memory cannot serve (it is full, or the
-//! server is a standby, whose pages change by replay alone) callers work on the pages instead:
-//! slower, and just as right.
+//! server loads it, while the others who need it wait. On a standby, whose pages change by replay,
+//! memory [follows](follow) them. Where it is too small, callers work on the pages instead: slower, and
+//! just as right.
 //!
 //! | who | finds | does |
 //! |---|---|---|
-//! | [`open`] | the index in memory | uses it |
+//! | [`open`] | the index in memory | uses it; on a standby, brings it [up to date](follow) first |
 //! | | nothing | claims it, [loads](load) it, makes it ready |
 //! | | somebody at it | waits |
-//! | | that it does not fit, or is on a standby | uses the pages |
+//! | | that it does not fit | uses the pages |
 //! | [`Creation`] | nothing, for a new index | claims it, lets the build fill it, makes it ready |
 
 mod create;
 mod files;
+pub mod follow;
 mod load;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -26,10 +27,10 @@ use chronomind_core::record::Definition;
 pub use create::Creation;
 pub use files::reclaim;
 
-use crate::error::Result;
-use crate::pages;
+use crate::error::{Error, Result};
+use crate::pages::{self, Snapshot};
 use crate::pg::relation::Relation;
-use crate::pg::{notice, settings, wait};
+use crate::pg::{notice, wait};
 use crate::shmem;
 use crate::shmem::registry::{Claiming, File, Found, Key, Place};
 
@@ -74,13 +75,15 @@ impl Memory {
 /// Opens an index, loading it first where nobody has.
 pub fn open(relation: Relation) -> Result<Opened> {
     let registry = shmem::registry()?;
-    if settings::is_standby() {
-        return Ok(Opened::Pages);
-    }
     let key = key_of(relation)?;
     loop {
         match registry.find(&key) {
-            Found::Ready(place, index) => return Ok(Opened::Memory(Memory { index, place })),
+            Found::Ready(place, index) => {
+                let memory = Memory { index, place };
+                if follow::catch_up(relation, key.incarnation, &memory)? {
+                    return Ok(Opened::Memory(memory));
+                }
+            }
             Found::Unfit(place) => {
                 if place.should_warn() {
                     notice::does_not_fit(&relation.name());
@@ -132,6 +135,17 @@ fn key_of(relation: Relation) -> Result<Key> {
         file: file_of(relation),
         incarnation,
     })
+}
+
+/// Fails where the index is another than the one that memory is for.
+fn expect_incarnation(relation: Relation, snapshot: &Snapshot, incarnation: u64) -> Result<()> {
+    if snapshot.meta.definition.incarnation == incarnation {
+        return Ok(());
+    }
+    relation.forget();
+    Err(Error::contention(
+        "the index was replaced while it was being opened",
+    ))
 }
 
 fn file_of(relation: Relation) -> File {

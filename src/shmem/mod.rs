@@ -13,6 +13,7 @@
 #![allow(unsafe_code)]
 
 mod control;
+pub mod level;
 mod lock;
 pub mod registry;
 

@@ -18,6 +18,7 @@ use chronomind_core::arena::Region;
 use chronomind_core::epoch::{Epochs, Stamp};
 use chronomind_core::index::Index;
 
+use super::level::Level;
 use super::lock::Lock;
 
 const NEVER_USED: u64 = 0;
@@ -86,6 +87,8 @@ pub struct Entry {
     warned: AtomicU32,
     /// Epoch at which it was retired.
     stamp: AtomicU64,
+    /// How far it follows its pages, once it is ready.
+    level: Level,
 }
 
 impl Entry {
@@ -254,12 +257,13 @@ impl Registry {
         })
     }
 
-    /// Gives up every claim of a process that aborts or exits.
+    /// Gives up every claim and every turn of a process that aborts or exits.
     pub fn abandon_claims_of(&self, process: u32, region: Region<'static>) {
         let claimed = |entry: &&Entry| {
             entry.state.load(Ordering::Relaxed) == CLAIMED
                 && entry.owner.load(Ordering::Relaxed) == process
         };
+        self.in_use().for_each(|entry| entry.level.abandon(process));
         if self.in_use().any(|entry| claimed(&entry)) {
             self.lock.exclusively(|| {
                 self.in_use()
@@ -345,6 +349,11 @@ impl Place {
         self.0.state.load(Ordering::Acquire) == READY
     }
 
+    /// How far a ready index follows its pages.
+    pub fn level(self) -> &'static Level {
+        &self.0.level
+    }
+
     /// True once for each index: the caller is to warn.
     pub fn should_warn(self) -> bool {
         self.0.warned.swap(1, Ordering::Relaxed) == 0
@@ -364,8 +373,10 @@ impl Claim {
         self.entry.root.store(index.root(), Ordering::Relaxed);
     }
 
-    /// The index is complete: everybody may use it.
-    pub fn ready(mut self) -> Place {
+    /// The index is complete up to a position in the WAL, or [kept](super::level::KEPT) so:
+    /// everybody may use it.
+    pub fn ready(mut self, level: u64) -> Place {
+        self.entry.level.set(level);
         self.finish(READY)
     }
 

@@ -11,7 +11,7 @@ use crate::directory::{self, Directory};
 use crate::distance::{Element, Metric};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphConfig, GraphHeader};
-use crate::postings::{BLOCK, Place, Postings, bits};
+use crate::postings::{BLOCK, Place, Postings, bits, split};
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 use crate::score::Row;
 
@@ -53,7 +53,7 @@ impl IndexConfig {
     }
 }
 
-/// A posting as [`Index::each_posting`] shows it.
+/// A posting as it is shown to whoever looks at it alone.
 #[derive(Debug, Clone, Copy)]
 pub struct Published<'a> {
     /// Its id.
@@ -215,26 +215,37 @@ impl<'r> Index<'r> {
         &self,
         mut visit: impl FnMut(Published<'_>) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        let attributes = self.postings.attributes();
-        let all = ((1_u64 << attributes) - 1) as u32;
-        let mut keys = vec![0; attributes];
+        let mut keys = vec![0; self.postings.attributes()];
         for number in 0.. {
             let Some(block) = self.postings.block(number) else {
                 break;
             };
-            let (ready, live) = (block.ready(), block.live());
-            for slot in bits(ready) {
-                visit(Published {
-                    id: number * BLOCK as u32 + slot as u32,
-                    tid: block.tid(slot),
-                    node: block.node(slot),
-                    has_distance: block.no_distance() >> slot & 1 == 0,
-                    dead: live >> slot & 1 == 0,
-                    row: block.row(slot, all, &mut keys),
-                })?;
+            for slot in bits(block.ready()) {
+                let id = number * BLOCK as u32 + slot as u32;
+                if let Some(posting) = self.posting(id, &mut keys) {
+                    visit(posting)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// A posting, if it is published, dead or alive. `keys` is as long as a posting has attributes.
+    pub fn posting<'k>(&self, id: u32, keys: &'k mut [u64]) -> Option<Published<'k>> {
+        let (number, slot) = split(id);
+        let block = self.postings.block(number)?;
+        if block.ready() >> slot & 1 == 0 {
+            return None;
+        }
+        let all = ((1_u64 << self.postings.attributes()) - 1) as u32;
+        Some(Published {
+            id,
+            tid: block.tid(slot),
+            node: block.node(slot),
+            has_distance: block.no_distance() >> slot & 1 == 0,
+            dead: block.live() >> slot & 1 == 0,
+            row: block.row(slot, all, keys),
+        })
     }
 
     /// Bytes of the region that the index holds.

@@ -77,6 +77,12 @@ impl Postings<'_> {
         self.zones.set_free(number + 1);
     }
 
+    /// Gives no free block out any more, until others are freed: somebody else says which ids come
+    /// next.
+    pub fn forget_free(&self) {
+        self.zones.set_free(0);
+    }
+
     /// The posting to enter next, if one may be used again.
     pub fn next_free(&self) -> Option<u32> {
         let number = self.zones.free().checked_sub(1)?;
