@@ -1120,7 +1120,8 @@ COMMENT ON FUNCTION chrono_jobs IS 'internal: the jobs of a table';
 CREATE FUNCTION chrono_check_cron(instead text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    home text := coalesce(current_setting('cron.database_name', true), 'postgres');
+    -- NULL where pg_cron is not preloaded, and for those who may not see the setting.
+    home text := (SELECT setting FROM pg_settings WHERE name = 'cron.database_name');
 BEGIN
     IF EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') THEN
         RETURN;
@@ -1130,8 +1131,8 @@ BEGIN
         HINT = CASE
             WHEN NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_cron') THEN
                 'Install pg_cron (Debian: postgresql-NN-cron), add it to shared_preload_libraries, restart, and CREATE EXTENSION pg_cron.'
-            WHEN current_setting('cron.database_name', true) IS NULL THEN
-                'Add pg_cron to shared_preload_libraries, restart, and CREATE EXTENSION pg_cron.'
+            WHEN home IS NULL THEN
+                'Add pg_cron to shared_preload_libraries, restart, and CREATE EXTENSION pg_cron in the database that cron.database_name names.'
             WHEN home = current_database() THEN 'CREATE EXTENSION pg_cron.'
             ELSE format('pg_cron lives in database "%s"; there, cron.schedule_in_database(name, schedule, command, %L) takes the same commands.',
                 home, current_database())
