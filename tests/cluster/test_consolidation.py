@@ -4,6 +4,7 @@ import contextlib
 import random
 import time
 
+import numpy
 import psycopg
 import pytest
 from checks import Load, connect
@@ -171,3 +172,40 @@ def test_a_deletion_that_comes_first_wins(cluster):
         with pytest.raises(psycopg.errors.NoDataFound):
             connection.execute("DELETE FROM memories WHERE id = 2")
             connection.execute("SELECT chrono_unconsolidate('memories', ARRAY[2])")
+
+
+def test_it_finds_what_comparing_all_pairs_finds(cluster):
+    """The rows of a component have one survivor, and no others do."""
+    generator = numpy.random.default_rng(5)
+    topics = generator.normal(size=(400, 16))
+    vectors = topics[generator.integers(400, size=2000)] + 0.16 * generator.normal(size=(2000, 16))
+    vectors /= numpy.linalg.norm(vectors, axis=1, keepdims=True)
+    close = vectors @ vectors.T >= 0.95
+    # Each row takes the least number that a neighbour has, until nothing changes.
+    component = numpy.arange(2000)
+    while True:
+        least = numpy.where(close, component, 2000).min(axis=1)
+        if (least == component).all():
+            break
+        component = least
+
+    cluster.psql("SELECT chrono_create_memory('memories', 16)")
+    with connect(cluster) as connection:
+        with connection.cursor().copy("COPY memories (id, content, embedding) FROM STDIN") as copy:
+            for id, vector in enumerate(vectors):
+                copy.write_row((id, "text", str(vector.tolist())))
+        before = time.monotonic()
+        while connection.execute(
+            "SELECT chrono_consolidate('memories', max_merges => 300)"
+        ).fetchall():
+            assert time.monotonic() - before < 300, "it finds no end"
+        merged = connection.execute(
+            "SELECT survivor, absorbed FROM memories_merges ORDER BY id"
+        ).fetchall()
+    survivor = numpy.arange(2000)
+    for into, gone in reversed(merged):
+        survivor[gone] = survivor[into]
+    sizes = numpy.unique(component, return_counts=True)[1]
+    assert (sizes > 2).sum() > 50
+    assert len(numpy.unique(survivor)) == len(sizes)
+    assert len(numpy.unique(component * 2000 + survivor)) == len(sizes)
