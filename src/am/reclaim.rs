@@ -33,9 +33,9 @@ pub fn reclaim(index: Relation, memory: &Memory) -> Result<()> {
     };
     let freed = graph.unlink(shmem::epochs()?, &mut Inserter::default(), &mut interrupt)?;
     memory.index.add_drift(freed);
-    let spent = spent_blocks(memory);
-    if !spent.is_empty() && has_passed(shmem::epochs()?) {
-        for batch in spent.chunks(BATCH) {
+    let sparse = sparse_blocks(memory);
+    if !sparse.is_empty() && has_passed(shmem::epochs()?) {
+        for batch in sparse.chunks(BATCH) {
             interrupt::vacuum_delay();
             while_nobody_appends(index, || {
                 batch.iter().for_each(|&number| postings.free_block(number));
@@ -97,9 +97,9 @@ fn has_passed(epochs: Epochs<'static>) -> bool {
     false
 }
 
-/// The blocks of which all postings are dead. From the end, so that the first are given out first.
-fn spent_blocks(memory: &Memory) -> Vec<u32> {
+/// The blocks of which half of the postings are dead, or more. From the end, so that the first are given out first.
+fn sparse_blocks(memory: &Memory) -> Vec<u32> {
     let postings = memory.index.postings();
     let all = (0..blocks(&memory.index)).rev();
-    all.filter(|&number| postings.is_spent(number)).collect()
+    all.filter(|&number| postings.is_sparse(number)).collect()
 }

@@ -264,8 +264,8 @@ impl Follower<'_> {
                 graph.retire(node);
             }
         }
-        let mut over = sorted(&mut self.blocks);
-        over.retain(|&number| self.end_block(number));
+        let blocks = sorted(&mut self.blocks);
+        blocks.iter().for_each(|&number| self.cut_dead(number));
         // Before anything is given away, for those who remember where they were in a chain.
         postings.count_cut();
         self.unlink()?;
@@ -275,28 +275,22 @@ impl Follower<'_> {
                 wait::briefly();
             }
         }
-        for number in over {
-            if postings.is_spent(number) {
-                postings.free_block(number);
-            }
+        for number in blocks {
+            postings.free_block(number);
         }
         forget_free_places(self.index);
         Ok(())
     }
 
-    /// Takes the postings of a block out of their chains, and says that all of it is dead. False when
-    /// something in it is alive.
-    fn end_block(&self, number: u32) -> bool {
+    /// Takes the dead of a block out of their chains.
+    fn cut_dead(&self, number: u32) {
         let postings = self.index.postings();
-        let Some(block) = postings.block(number).filter(|block| block.live() == 0) else {
-            return false;
-        };
-        for node in bits(block.ready()).filter_map(|slot| block.node(slot)) {
-            postings.cut(self.index.graph().postings_of(node));
+        if let Some(block) = postings.block(number) {
+            let dead = block.ready() & !block.live();
+            for node in bits(dead).filter_map(|slot| block.node(slot)) {
+                postings.cut(self.index.graph().postings_of(node));
+            }
         }
-        let first = number * BLOCK as u32;
-        (first..first + BLOCK as u32).for_each(|id| postings.enter_dead(id));
-        true
     }
 
     /// Takes the life of nodes that have no rows left, and those out of the graph that are many.
@@ -370,7 +364,7 @@ fn find_free_places(index: &Index<'static>, nodes: u32, postings: u32) -> Follow
         if id.is_multiple_of(STRIDE) {
             interrupt::check();
         }
-        // Vacuum frees the blocks of which all postings are dead.
+        // Vacuum frees the blocks of which half of the postings are dead.
         index.postings().reserve(id)?;
         index.postings().enter_dead(id);
     }

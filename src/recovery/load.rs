@@ -127,7 +127,7 @@ fn fill(
     // From the end, so that the first are given out first.
     (0..snapshot.postings / BLOCK as u32)
         .rev()
-        .filter(|&number| postings.is_spent(number))
+        .filter(|&number| postings.is_sparse(number))
         .for_each(|number| postings.free_block(number));
     let mut slots = Vec::new();
     for (node, layer, upper) in upper_lists {

@@ -52,11 +52,12 @@ def notices_of(connection):
 
 def replace_a_third(connection, round):
     """Deletes a third of the rows and inserts as many others."""
-    connection.execute("DELETE FROM items WHERE mod(id + %s, 3) = 0", [round])
-    gone = ROWS - connection.execute("SELECT count(*) FROM items").fetchone()[0]
+    connection.execute(
+        "DELETE FROM items WHERE id IN (SELECT id FROM items ORDER BY random() LIMIT %s)", [ROWS // 3]
+    )
     connection.execute("VACUUM items")
     first = ROWS * 10 * (round + 1)
-    fill(connection, first, first + gone - 1)
+    fill(connection, first, first + ROWS // 3 - 1)
 
 
 def test_replacing_rows_grows_neither_file_nor_memory_and_keeps_recall(items):
@@ -86,11 +87,10 @@ def test_touching_rows_does_not_grow_the_index(items):
     """Updates that leave the vector alone, of one row in four more often than of the others."""
     with connect(items) as connection:
         notices = notices_of(connection)
-        sizes = []
+        sizes = [size(connection)]
         for round in range(30):
             connection.execute(
-                "UPDATE items SET n = n + 1, at = now() WHERE mod(id * 7919 + %s, 4) = 0 OR mod(id, 4) = 1",
-                [round],
+                "UPDATE items SET n = n + 1, at = now() WHERE random() < 0.2 OR mod(id, 4) = 1"
             )
             connection.execute("VACUUM items")
             sizes.append(size(connection))
@@ -98,7 +98,7 @@ def test_touching_rows_does_not_grow_the_index(items):
                 assert_whole(connection)
         assert_whole(connection)
         assert_whole(connection, "n = 3", least_recall=0.9)
-        assert sizes[-1] == sizes[14]
+        assert max(sizes) <= 1.3 * sizes[0], sizes
         assert notices == []
 
 

@@ -18,6 +18,7 @@
 //! node any more.
 
 use super::Place;
+use super::zones::Contents;
 use crate::primitive::{AtomicU64, Ordering};
 use crate::score::Row;
 
@@ -63,8 +64,8 @@ impl<'r> Block<'r> {
 
     /// The postings that may be read and whose rows are not gone.
     pub fn live(&self) -> u64 {
-        // The dead first. Acquire: pairs with the Release in `clear`; who does not find the dead of
-        // a block that is used again must not find them ready either.
+        // The dead first. Acquire: pairs with the Release in `clear`; who does not find the dead in
+        // places that are used again must not find them ready either.
         let dead = self.words[DEAD].load(Ordering::Acquire);
         self.ready() & !dead
     }
@@ -130,22 +131,51 @@ impl<'r> Block<'r> {
         self.words[CLAIMED].load(Ordering::Relaxed)
     }
 
-    /// True when all postings are dead and none is in a chain.
-    pub(super) fn is_spent(&self) -> bool {
-        self.words[DEAD].load(Ordering::Relaxed) == u64::MAX
-            && (0..BLOCK).all(|slot| self.node(slot).is_none())
+    /// The dead that are in no chain.
+    pub(super) fn cut(&self) -> u64 {
+        let dead = self.words[DEAD].load(Ordering::Relaxed);
+        let is_cut = |slot: &usize| self.node(*slot).is_none();
+        super::bits(dead)
+            .filter(is_cut)
+            .fold(0, |cut, slot| cut | 1 << slot)
     }
 
-    /// Makes a block that is spent, and that nobody has met for two epochs, one without postings.
-    pub(super) fn clear(&self) {
-        self.words[READY].store(0, Ordering::Relaxed);
+    /// Makes dead postings that are in no chain, and that nobody has met for two epochs, ones to be
+    /// claimed again.
+    pub(super) fn clear(&self, slots: u64) {
+        let clear = |word: usize, order| self.words[word].fetch_and(!slots, order);
+        clear(READY, Ordering::Relaxed);
         // Release: pairs with the Acquire in `live`.
-        self.words[DEAD].store(0, Ordering::Release);
+        clear(DEAD, Ordering::Release);
         // Relaxed, these: nothing is read of postings that are not ready.
-        self.words[CLAIMED].store(0, Ordering::Relaxed);
-        self.words[NO_DISTANCE].store(0, Ordering::Relaxed);
+        clear(NO_DISTANCE, Ordering::Relaxed);
         for attribute in 0..self.attributes {
-            self.words[NULLS + attribute].store(0, Ordering::Relaxed);
+            clear(NULLS + attribute, Ordering::Relaxed);
+        }
+        clear(CLAIMED, Ordering::Relaxed);
+    }
+
+    /// What its claimed postings are, as the bounds of their zone have it. One at a time, and not beside
+    /// those who write some.
+    pub(super) fn contents(&self) -> Contents {
+        let rows = self.claimed();
+        let without_node = super::bits(rows)
+            .filter(|&slot| self.node(slot).is_none())
+            .fold(0, |mask, slot| mask | 1 << slot);
+        let no_distance = self.no_distance() & rows;
+        let attributes = (0..self.attributes).map(|attribute| {
+            let nulls = self.nulls(attribute) & rows;
+            let keys = super::bits(rows & !nulls).map(|slot| self.key(attribute, slot));
+            let ends = keys.fold([0, 0], |[low, high], key| [low.max(!key), high.max(key)]);
+            (nulls != 0, ends)
+        });
+        Contents {
+            marks: [
+                rows != 0,
+                without_node & !no_distance != 0,
+                no_distance != 0,
+            ],
+            attributes: attributes.collect(),
         }
     }
 

@@ -1,16 +1,20 @@
-//! What becomes of the dead: their chains are cut, and their blocks are used again.
+//! What becomes of the dead: their chains are cut, and their places are used again.
 //!
-//! Postings are used again by the block of 64, when all of it are dead: slot by slot, rows of today
-//! would spread over the zones of the past, whose bounds would hold everything soon.
+//! Places are used again in blocks of which at least half are dead. Were it all blocks, rows of today
+//! would spread over the zones of the past, whose bounds would hold everything soon; were it only
+//! blocks that are dead to the last, one row that stays would hold 63 places for ever. So a table that
+//! is changed at random for ever has at most twice as many places as it ever had rows, and new rows lie
+//! together, with some old ones between.
 //!
 //! 1. [`Postings::cut`] takes the dead out of a node's chain. Who walks there goes on unhindered.
 //! 2. [`Postings::count_cut`] tells those who remember a place in a chain from one pin to the next
 //!    that they must look it up again ([`Postings::cuts`]).
-//! 3. Two epochs later nobody is at a dead posting any more, and a block that
-//!    [is spent](Postings::is_spent) is [freed](Postings::free_block): its zone is emptied, the zones
-//!    above it are narrowed, and [`Postings::next_free`] gives its ids out in their order.
+//! 3. Two epochs later nobody is at a dead posting any more, and in a block that
+//!    [is sparse](Postings::is_sparse) the dead are [freed](Postings::free_block): its zone is narrowed
+//!    to the rows that are left, so are the zones above it, and [`Postings::next_free`] gives the ids
+//!    out in their order.
 //!
-//! Which blocks are free is known in memory alone: whoever loads an index finds it out again from
+//! Which places are free is known in memory alone: whoever loads an index finds it out again from
 //! which postings are dead. A search may meet a posting that is used again under the id by which it
 //! remembers another, and then gives the wrong row out. No snapshot that it serves contains either
 //! of the two: the one was gone for every snapshot when vacuum took it, the other came later.
@@ -61,18 +65,25 @@ impl Postings<'_> {
         self.zones.cuts()
     }
 
-    /// True when all postings of a block are dead, and in no chain.
-    pub fn is_spent(&self, number: u32) -> bool {
-        self.block(number).is_some_and(|block| block.is_spent())
+    /// True for a block without free places in which at least half of the postings are dead, and in no
+    /// chain.
+    pub fn is_sparse(&self, number: u32) -> bool {
+        let is_sparse = |block: Block<'_>| {
+            block.claimed() == u64::MAX && block.cut().count_ones() as usize >= BLOCK / 2
+        };
+        self.block(number).is_some_and(is_sparse)
     }
 
-    /// Makes the ids of a block that is spent, and that nobody meets, the next to be given out.
+    /// Makes the ids of the dead in a block that is sparse, and that nobody meets, the next to be given
+    /// out.
     pub fn free_block(&self, number: u32) {
         let Some(block) = self.block(number) else {
             return;
         };
-        block.clear();
-        self.zones.empty(number);
+        let dead = block.cut();
+        block.clear(dead);
+        let freed = u64::from(dead.count_ones());
+        self.zones.narrow(number, block.contents(), freed);
         block.set_next_free(self.zones.free());
         self.zones.set_free(number + 1);
     }

@@ -14,12 +14,12 @@
 //! | for each attribute 1 + 64 + 64 | which hold a NULL; complement of the least key; greatest key |
 //!
 //! Least keys are stored as complements so that a zeroed record is 64 empty zones and every bound
-//! grows (`fetch_max`) but where a block is emptied.
+//! grows (`fetch_max`) but where dead rows are taken out of a block.
 //!
 //! Records are numbered in preorder (a record, then what is below its first child, ...): any number
 //! of postings uses a prefix of the numbers, and nothing moves when a level is added.
 
-use super::{BLOCK, Place};
+use super::Place;
 use crate::arena::WordRecords;
 use crate::error::Result;
 use crate::primitive::{AtomicU64, Ordering};
@@ -38,6 +38,7 @@ const OCCUPIED: usize = 4;
 const NULL_DISTANCE: usize = 5;
 const NAN_DISTANCE: usize = 6;
 const ATTRIBUTES: usize = 7;
+const MARKS: [usize; 3] = [OCCUPIED, NULL_DISTANCE, NAN_DISTANCE];
 
 /// Words of a record for that many attributes.
 pub(super) const fn words(attributes: usize) -> usize {
@@ -215,35 +216,54 @@ impl Siblings<'_> {
 }
 
 impl Siblings<'_> {
-    /// Makes a zone one that holds what the zones `below` it hold; nothing, where there are none.
-    ///
-    /// One at a time, and not beside [`widen`](Self::widen). Readers may see some of the bounds only
-    /// changed: each of them holds what is below at any time.
-    fn gather(&self, child: usize, attributes: usize, below: Option<&Siblings<'_>>) {
-        let bit = 1 << child;
-        let copy = |word: usize| {
-            let any = below.is_some_and(|below| below.words[word].load(Ordering::Relaxed) != 0);
-            if !any {
-                self.words[word].fetch_and(!bit, Ordering::Relaxed);
-            }
+    /// What they hold together.
+    fn contents(&self, attributes: usize) -> Contents {
+        let any = |word: usize| self.words[word].load(Ordering::Relaxed) != 0;
+        // An empty zone has 0 everywhere.
+        let greatest = |from: usize| {
+            let keys = self.words[from..from + FAN].iter();
+            keys.fold(0, |most, key| most.max(key.load(Ordering::Relaxed)))
         };
-        [OCCUPIED, NULL_DISTANCE, NAN_DISTANCE]
-            .into_iter()
-            .for_each(copy);
-        for attribute in 0..attributes {
-            let column = column(attribute);
-            copy(column);
-            for from in [column + 1, column + 1 + FAN] {
-                let greatest = below.map_or(0, |below| {
-                    let keys = below.words[from..from + FAN].iter();
-                    keys.map(|key| key.load(Ordering::Relaxed))
-                        .max()
-                        .unwrap_or(0)
-                });
-                self.words[from + child].store(greatest, Ordering::Relaxed);
-            }
+        Contents {
+            marks: MARKS.map(any),
+            attributes: (0..attributes)
+                .map(|attribute| {
+                    let column = column(attribute);
+                    let keys = [column + 1, column + 1 + FAN].map(greatest);
+                    (any(column), keys)
+                })
+                .collect(),
         }
     }
+
+    /// Takes from the bounds of a zone what is not among its contents.
+    ///
+    /// One at a time, and not beside [`widen`](Self::widen). Readers may see some of the bounds only
+    /// changed: each of them holds the contents at any time.
+    fn narrow(&self, child: usize, contents: &Contents) {
+        let keep = |word: usize, any: bool| {
+            if !any {
+                self.words[word].fetch_and(!(1 << child), Ordering::Relaxed);
+            }
+        };
+        for (word, any) in MARKS.into_iter().zip(contents.marks) {
+            keep(word, any);
+        }
+        for (attribute, &(nulls, [low, high])) in contents.attributes.iter().enumerate() {
+            let column = column(attribute);
+            keep(column, nulls);
+            self.words[column + 1 + child].store(low, Ordering::Relaxed);
+            self.words[column + 1 + FAN + child].store(high, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What is in a zone: words as a record has them of it.
+pub(super) struct Contents {
+    /// Of [`MARKS`].
+    pub(super) marks: [bool; 3],
+    /// Whether there is a NULL; complement of the least key, greatest key.
+    pub(super) attributes: Vec<(bool, [u64; 2])>,
 }
 
 fn column(attribute: usize) -> usize {
@@ -305,24 +325,25 @@ impl<'r> Zones<'r> {
         self.count(BURIED);
     }
 
-    /// Empties the zone of a block of which all rows are gone, and narrows those that span it. One
-    /// at a time, and not beside [`widen`](Self::widen).
-    pub(super) fn empty(&self, block: u32) {
+    /// Narrows the zone of a block to what is left in it, and those that span it, and forgets the dead
+    /// that were taken out. One at a time, and not beside [`widen`](Self::widen).
+    pub(super) fn narrow(&self, block: u32, mut contents: Contents, dead: u64) {
         let mut zone = Zone {
             level: 0,
             index: block,
         };
         while zone != Zone::ALL {
-            let below = (zone.level > 0).then(|| self.below(zone)).flatten();
             let child = zone.place_in_parent();
             zone = zone.parent();
-            if let Some(siblings) = self.below(zone) {
-                siblings.gather(child, self.attributes, below.as_ref());
-            }
+            let Some(siblings) = self.below(zone) else {
+                return;
+            };
+            siblings.narrow(child, &contents);
+            contents = siblings.contents(self.attributes);
         }
         if let Some(top) = self.below(Zone::ALL) {
-            top.words[PUBLISHED].fetch_sub(BLOCK as u64, Ordering::Relaxed);
-            top.words[BURIED].fetch_sub(BLOCK as u64, Ordering::Relaxed);
+            top.words[PUBLISHED].fetch_sub(dead, Ordering::Relaxed);
+            top.words[BURIED].fetch_sub(dead, Ordering::Relaxed);
         }
     }
 

@@ -530,7 +530,7 @@ fn rows_that_stay_come_once_and_in_order_while_the_places_of_others_are_used_aga
                     world.postings.cut(head);
                 }
                 world.postings.count_cut();
-                assert!(world.postings.is_spent(block));
+                assert!(world.postings.is_sparse(block));
                 world.postings.free_block(block);
                 while let Some(id) = world.postings.next_free() {
                     world.publish(&model(id, id + 3));
