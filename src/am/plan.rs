@@ -144,11 +144,11 @@ impl Score for Ordering {
         }
     }
 
-    fn bounds(&self, nearest: f64, boxes: &Boxes<'_>, bounds: &mut [u64]) {
+    fn bounds(&self, boxes: &Boxes<'_>, bounds: &mut [u64]) {
         match self {
             Ordering::Unordered => bounds.fill(0),
-            Ordering::Nearest(order) => order.bounds(nearest, boxes, bounds),
-            Ordering::Score(order) => order.bounds(nearest, boxes, bounds),
+            Ordering::Nearest(order) => order.bounds(boxes, bounds),
+            Ordering::Score(order) => order.bounds(boxes, bounds),
         }
     }
 

@@ -245,6 +245,13 @@ impl Near for Stream {
         }
     }
 
+    fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<(f64, f64)>) {
+        match self {
+            Stream::Graph(near) => near.brackets(nodes, brackets),
+            Stream::Fixed(near) => near.brackets(nodes, brackets),
+        }
+    }
+
     fn head(&self, node: u32) -> &AtomicU32 {
         match self {
             Stream::Graph(near) => near.head(node),

@@ -150,7 +150,7 @@ fn shape(
     let repeated = |keys: &[u64; 3]| keys.map(|key| [key; LANES]).concat();
     let (low, high) = (repeated(&low), repeated(&high));
     let boxes = Boxes {
-        count: LANES,
+        distances: &[(0.3, 2.0); LANES],
         low: &low,
         high: &high,
         stride: LANES,
@@ -161,7 +161,7 @@ fn shape(
     let mut bounds = [0; LANES];
     group.throughput(Throughput::Elements(LANES as u64));
     group.bench_function("64 bounds/compiled", |b| {
-        b.iter(|| ranking.bounds(black_box(0.3), black_box(&boxes), black_box(&mut bounds)));
+        b.iter(|| ranking.bounds(black_box(&boxes), black_box(&mut bounds)));
     });
 }
 

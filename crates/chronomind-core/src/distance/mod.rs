@@ -13,6 +13,7 @@
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+mod code;
 mod kernel;
 mod metric;
 mod portable;
@@ -24,6 +25,7 @@ mod x86_64;
 #[cfg(test)]
 mod tests;
 
+pub use code::{CodeQuery, Estimate, Products, Scale, encode, has_codes};
 pub use kernel::{Kernel, variants};
 pub use metric::Metric;
 pub use vector::{Element, convert, decode, inverse_norm, normalise, scale, squared_norm};

@@ -38,6 +38,8 @@ pub struct GraphNear<'r> {
     ef: usize,
     walk: Walk,
     stage: Stage,
+    /// Nodes settled in this step.
+    settled: Vec<u32>,
     /// Keys of settled nodes, ascending.
     keys: Vec<f32>,
     /// Nodes settled since they were last asked for.
@@ -62,6 +64,7 @@ impl<'r> GraphNear<'r> {
             ef,
             walk: Walk::default(),
             stage: Stage::New,
+            settled: Vec::new(),
             keys: Vec::new(),
             fresh: Vec::new(),
         }
@@ -101,16 +104,18 @@ impl Near for GraphNear<'_> {
         };
         for _ in 0..most {
             match self.graph.expand_next(&mut self.walk, &self.probe, 0) {
-                Some(candidate) => {
-                    let key = candidate.key();
-                    let at = self.keys.partition_point(|&other| other <= key);
-                    self.keys.insert(at, key);
-                    self.fresh
-                        .push((candidate.id(), self.metric().distance(key)));
-                }
+                Some(candidate) => self.settled.push(candidate.id()),
                 None => break,
             }
         }
+        let metric = self.metric();
+        let (keys, fresh) = (&mut self.keys, &mut self.fresh);
+        self.graph.full_keys(&self.probe, &self.settled, |id, key| {
+            let at = keys.partition_point(|&other| other <= key);
+            keys.insert(at, key);
+            fresh.push((id, metric.distance(key)));
+        });
+        self.settled.clear();
         if self.walk.beam.peek().is_none() {
             let capacity = self.keys.len().clamp(self.ef, LARGEST_BEAM.max(self.ef));
             self.stage = if self.walk.beam.refill(capacity) {
@@ -159,6 +164,10 @@ impl Near for GraphNear<'_> {
     fn measure(&mut self, nodes: &[u32], distances: &mut Vec<f64>) {
         self.graph
             .distances(&self.probe, nodes, |_, distance| distances.push(distance));
+    }
+
+    fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<(f64, f64)>) {
+        self.graph.brackets(&self.probe, nodes, brackets);
     }
 
     fn head(&self, node: u32) -> &AtomicU32 {

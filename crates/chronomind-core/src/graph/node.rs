@@ -7,12 +7,15 @@
 //! | next multiple of 64.. | the vector's bytes, as stored on the index's pages |
 //!
 //! One record is fetched together, and the vector starts on a cache line. Slots of the layers above
-//! lie in an array of their own, `m` words a layer, because few nodes have any.
+//! lie in an array of their own, `m` words a layer, because few nodes have any; and so do the codes of
+//! vectors ([`Code`]), of which a walk measures hundreds for each node that it expands, so that they
+//! share pages and caches with nothing else.
 //!
 //! This file may say `unsafe`: it reads and writes record bytes.
 #![allow(unsafe_code)]
 
 use crate::arena::{Records, Zeroable};
+use crate::distance::Scale;
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 
 const SLOTS_AT: usize = size_of::<NodeHeader>();
@@ -168,8 +171,15 @@ impl<'r> Node<'r> {
         self.set_state(State::Free);
     }
 
-    /// Stores vector, norm and layers. Returns false when the node is not free.
-    pub(crate) fn store(&self, vector: &[u8], inverse_norm: f32, layer: u32, upper: u32) -> bool {
+    /// Stores vector, code, norm and layers. Returns false when the node is not free.
+    pub(crate) fn store(
+        &self,
+        vector: &[u8],
+        code: Option<(Code<'_>, &[i8], Scale)>,
+        inverse_norm: f32,
+        layer: u32,
+        upper: u32,
+    ) -> bool {
         debug_assert_eq!(vector.len(), self.vector_bytes);
         if !self.begin(State::Free, State::Filling) {
             return false;
@@ -180,6 +190,9 @@ impl<'r> Node<'r> {
             self.vector
                 .cast_mut()
                 .copy_from_nonoverlapping(vector.as_ptr(), self.vector_bytes);
+        }
+        if let Some((code, elements, scale)) = code {
+            code.write(elements, scale);
         }
         self.header
             .inverse_norm
@@ -226,6 +239,75 @@ impl<'r> Node<'r> {
     pub(crate) fn prefetch_vector(&self) {
         prefetch(std::ptr::from_ref(self.header).cast::<u8>(), 1);
         prefetch(self.vector, self.vector_bytes.min(PREFETCH_BYTES));
+    }
+}
+
+/// The fixed part of a code: its [`Scale`], as bits.
+type CodeHeader = [AtomicU32; 3];
+
+/// The code of a node's vector. It is written in the state `Filling` and read like the vector.
+#[derive(Clone, Copy)]
+pub(crate) struct Code<'r> {
+    header: &'r CodeHeader,
+    elements: *const i8,
+    count: usize,
+}
+
+impl<'r> Code<'r> {
+    /// Bytes of a record that holds a code of so many elements.
+    pub(crate) fn stride(elements: usize) -> usize {
+        (size_of::<CodeHeader>() + elements).next_multiple_of(64)
+    }
+
+    #[inline(always)]
+    pub(crate) fn at(codes: &Records<'r>, count: usize, id: u32) -> Code<'r> {
+        let record = codes.record(id).as_ptr();
+        // SAFETY: a record has `stride` bytes: the header, only ever touched as atomics, and the elements.
+        unsafe {
+            Code {
+                header: &*record.cast::<CodeHeader>(),
+                elements: record.add(size_of::<CodeHeader>()).cast(),
+                count,
+            }
+        }
+    }
+
+    fn write(&self, elements: &[i8], scale: Scale) {
+        debug_assert_eq!(elements.len(), self.count);
+        // SAFETY: the record has room for the elements, and the state `Filling` of its node is this
+        // caller's alone.
+        unsafe {
+            self.elements
+                .cast_mut()
+                .copy_from_nonoverlapping(elements.as_ptr(), self.count);
+        }
+        let numbers = [scale.unit, scale.length, scale.error];
+        for (word, number) in self.header.iter().zip(numbers) {
+            // Relaxed: released by the state that follows.
+            word.store(number.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// The elements and what they stand for. To be asked for only of nodes at least `Stored`.
+    #[inline(always)]
+    pub(crate) fn read(&self) -> (&'r [i8], Scale) {
+        // SAFETY: as in `Node::vector`.
+        let elements = unsafe { std::slice::from_raw_parts(self.elements, self.count) };
+        // Relaxed: written before `Stored`.
+        let number = |at: usize| f32::from_bits(self.header[at].load(Ordering::Relaxed));
+        let scale = Scale {
+            unit: number(0),
+            length: number(1),
+            error: number(2),
+        };
+        (elements, scale)
+    }
+
+    /// Asks for its cache lines.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self) {
+        let bytes = size_of::<CodeHeader>() + self.count.min(PREFETCH_BYTES);
+        prefetch(std::ptr::from_ref(self.header).cast(), bytes);
     }
 }
 

@@ -6,8 +6,10 @@
 use super::beam::{Beam, Candidate, Visited};
 use super::entry::Entry;
 use super::links::id_of;
-use super::node::Node;
+use super::node::{Code, Node};
 use super::{Graph, Probe};
+use crate::arena::Records;
+use crate::distance::{Estimate, Metric, Products};
 use crate::error::{Error, Interrupt, Result};
 use crate::primitive::{AtomicU64, Ordering};
 
@@ -127,13 +129,77 @@ impl<'r> Graph<'r> {
         }
     }
 
-    /// The keys of some nodes, in order. While one batch is measured the next is on its way.
+    /// The keys of some nodes, in order, as near to those of [`Graph::full_keys`] as a walk needs them:
+    /// from their codes, where these are clear.
     #[inline(always)]
     pub(crate) fn keys(&self, probe: &Probe, ids: &[u32], mut visit: impl FnMut(u32, f32)) {
+        let Some((codes, products)) = &self.codes else {
+            return self.full_keys(probe, ids, visit);
+        };
+        self.estimates(codes, *products, probe, ids, |id, estimate| {
+            let key = if estimate.is_clear {
+                estimate.key
+            } else {
+                self.full_key(probe, id)
+            };
+            visit(id, key);
+        });
+    }
+
+    /// What the codes of some nodes tell of their keys, in order.
+    #[inline(always)]
+    fn estimates(
+        &self,
+        codes: &Records<'r>,
+        products: Products,
+        probe: &Probe,
+        ids: &[u32],
+        mut visit: impl FnMut(u32, Estimate),
+    ) {
+        let query = probe.code();
+        let fetch = |ids: &[u32]| fetch(ids, |id| self.code(codes, id), Code::prefetch);
         let mut batches = ids.chunks(BATCH);
-        let mut fetched = batches.next().map(|ids| (ids, self.fetch(ids)));
+        let mut fetched = batches.next().map(|ids| (ids, fetch(ids)));
+        while let Some((ids, found)) = fetched {
+            fetched = batches.next().map(|ids| (ids, fetch(ids)));
+            for (&id, code) in ids.iter().zip(&found) {
+                let (code, scale) = code.read();
+                let sum = products.sum(query.elements(), code);
+                visit(id, query.estimate(self.config.metric, sum, scale));
+            }
+        }
+    }
+
+    /// Appends for some nodes, in order, a distance that theirs is not below and one that it is not above:
+    /// cheaper to know than the distances. Those of any node where nothing is known.
+    pub(crate) fn brackets(&self, probe: &Probe, ids: &[u32], brackets: &mut Vec<(f64, f64)>) {
+        let Some((codes, products)) = &self.codes else {
+            return brackets.extend(ids.iter().map(|_| self.config.metric.range()));
+        };
+        let metric = self.config.metric;
+        let (least, most) = metric.range();
+        self.estimates(codes, *products, probe, ids, |_, estimate| {
+            let distance = |key: f64| match metric {
+                Metric::L2 => key.max(0.0).sqrt(),
+                _ => key,
+            };
+            let (key, error) = (f64::from(estimate.key), f64::from(estimate.error));
+            // `max` and `min` forget NaN, which comes of numbers out of range.
+            brackets.push((
+                distance(key - error).max(least),
+                distance(key + error).min(most),
+            ));
+        });
+    }
+
+    /// The keys of some nodes, in order. While one batch is measured the next is on its way.
+    #[inline(always)]
+    pub(crate) fn full_keys(&self, probe: &Probe, ids: &[u32], mut visit: impl FnMut(u32, f32)) {
+        let fetch = |ids: &[u32]| fetch(ids, |id| self.node(id), Node::prefetch_vector);
+        let mut batches = ids.chunks(BATCH);
+        let mut fetched = batches.next().map(|ids| (ids, fetch(ids)));
         while let Some((ids, nodes)) = fetched {
-            fetched = batches.next().map(|ids| (ids, self.fetch(ids)));
+            fetched = batches.next().map(|ids| (ids, fetch(ids)));
             for (ids, nodes) in ids.chunks(4).zip(nodes.chunks_exact(4)) {
                 // Always four: one is summed in another order, and a node's key must not depend on
                 // who asks, or a scan could not tell by its rank whether a row was given out.
@@ -146,18 +212,14 @@ impl<'r> Graph<'r> {
         }
     }
 
-    /// Asks for the vectors of at most [`BATCH`] nodes; places past the end hold the first.
-    #[inline(always)]
-    fn fetch(&self, ids: &[u32]) -> [Node<'r>; BATCH] {
-        let mut nodes = [self.node(ids[0]); BATCH];
-        for (node, &id) in nodes.iter_mut().zip(ids) {
-            *node = self.node(id);
-            node.prefetch_vector();
-        }
-        nodes
+    /// The key of one node, as [`Graph::full_keys`] gives it.
+    fn full_key(&self, probe: &Probe, id: u32) -> f32 {
+        let mut found = f32::NAN;
+        self.full_keys(probe, &[id], |_, key| found = key);
+        found
     }
 
-    /// The key of one node.
+    /// The key of one node, as [`Graph::keys`] gives it.
     pub(crate) fn key(&self, probe: &Probe, id: u32) -> f32 {
         let mut found = f32::NAN;
         self.keys(probe, &[id], |_, key| found = key);
@@ -170,6 +232,17 @@ impl<'r> Graph<'r> {
             .metric
             .key(raw, probe.inverse_norm() * node.inverse_norm())
     }
+}
+
+/// Asks for what belongs to at most [`BATCH`] ids; places past the end hold that of the first.
+#[inline(always)]
+fn fetch<T: Copy>(ids: &[u32], of: impl Fn(u32) -> T, prefetch: impl Fn(&T)) -> [T; BATCH] {
+    let mut found = [of(ids[0]); BATCH];
+    for (found, &id) in found.iter_mut().zip(ids) {
+        *found = of(id);
+        prefetch(found);
+    }
+    found
 }
 
 #[inline(always)]
@@ -188,6 +261,7 @@ fn gather(list: &[AtomicU64], visited: &mut Visited, pending: &mut Vec<u32>) {
 #[derive(Default)]
 pub struct NearSearch {
     walk: Walk,
+    found: Vec<Candidate>,
 }
 
 impl NearSearch {
@@ -210,7 +284,14 @@ impl NearSearch {
     ) -> Result<()> {
         self.walk.beam.reset(ef, false);
         graph.enter(&mut self.walk, probe);
-        graph.expand(&mut self.walk, probe, 0, interrupt)
+        graph.expand(&mut self.walk, probe, 0, interrupt)?;
+        let ids: Vec<u32> = self.walk.beam.nearest().iter().map(|c| c.id()).collect();
+        self.found.clear();
+        graph.full_keys(probe, &ids, |id, key| {
+            self.found.push(Candidate::new(id, key))
+        });
+        self.found.sort_unstable();
+        Ok(())
     }
 
     /// Looks for a node for which a condition holds that only the nearest can meet, as that of being
@@ -242,9 +323,7 @@ impl NearSearch {
 
     /// The nodes found with their keys, nearest first.
     pub fn nearest(&self) -> impl ExactSizeIterator<Item = (u32, f32)> + Clone + '_ {
-        self.walk
-            .beam
-            .nearest()
+        self.found
             .iter()
             .map(|candidate| (candidate.id(), candidate.key()))
     }

@@ -3,9 +3,9 @@
 use super::entry::{self, Entry};
 use super::free::FreeHead;
 use super::links;
-use super::node::{Node, NodeShape, State, upper_slots};
+use super::node::{Code, Node, NodeShape, State, upper_slots};
 use crate::arena::{RecordShape, Records, RecordsHeader, Region};
-use crate::distance::{self, Element, Kernel, Metric};
+use crate::distance::{self, CodeQuery, Element, Kernel, Metric, Products};
 use crate::error::{Error, Result};
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 
@@ -33,6 +33,13 @@ impl GraphConfig {
     /// Bytes of a stored vector.
     pub fn vector_bytes(&self) -> usize {
         self.dimensions as usize * self.element.size()
+    }
+
+    /// The records of codes, if walks measure any.
+    fn codes(&self) -> Option<RecordShape> {
+        let dimensions = self.dimensions as usize;
+        distance::has_codes(self.metric, dimensions)
+            .then(|| RecordShape::new(Code::stride(dimensions)))
     }
 
     /// The highest layer of node `id`: geometric with ratio 1/m, as in the paper (section 4.1).
@@ -68,7 +75,8 @@ impl GraphConfig {
     /// Bytes of the region that a graph of `nodes` nodes takes, a little more than will be used.
     pub fn bytes(&self, nodes: u64) -> u64 {
         let (node, upper) = self.records();
-        node.bytes(nodes) + upper.bytes(nodes.div_ceil(u64::from(self.m).max(2) - 1))
+        let codes = self.codes().map_or(0, |codes| codes.bytes(nodes));
+        codes + node.bytes(nodes) + upper.bytes(nodes.div_ceil(u64::from(self.m).max(2) - 1))
     }
 }
 
@@ -77,6 +85,7 @@ impl GraphConfig {
 pub struct GraphHeader {
     nodes: RecordsHeader,
     upper: RecordsHeader,
+    codes: RecordsHeader,
     entry: AtomicU64,
     /// One more than the highest stored id.
     pub(super) len: AtomicU32,
@@ -97,6 +106,8 @@ pub struct Graph<'r> {
     pub(crate) shape: NodeShape,
     pub(crate) config: GraphConfig,
     pub(crate) kernel: Kernel,
+    /// The codes, if there are any, and what measures them.
+    pub(crate) codes: Option<(Records<'r>, Products)>,
 }
 
 impl<'r> Graph<'r> {
@@ -110,6 +121,10 @@ impl<'r> Graph<'r> {
             shape: config.node_shape(),
             config,
             kernel: Kernel::new(config.metric, config.element),
+            codes: config.codes().map(|shape| {
+                let codes = Records::new(region, &header.codes, shape);
+                (codes, Products::new())
+            }),
         }
     }
 
@@ -157,7 +172,16 @@ impl<'r> Graph<'r> {
         // Callers keep vectors without a distance out of the graph.
         let inverse_norm = self.config.inverse_norm(vector).unwrap_or(0.0);
         let layer = self.config.layer_of(id);
-        let stored = self.node(id).store(vector, inverse_norm, layer, upper);
+        let mut elements = vec![0; self.config.dimensions as usize];
+        let code = self.codes.map(|(codes, _)| {
+            let mut values = vec![0.0; elements.len()];
+            distance::decode(self.config.element, vector, &mut values);
+            let scale = distance::encode(&values, &mut elements);
+            (self.code(&codes, id), &elements[..], scale)
+        });
+        let stored = self
+            .node(id)
+            .store(vector, code, inverse_norm, layer, upper);
         if stored {
             // Release: pairs with the Acquire in `len`.
             self.header.len.fetch_max(id + 1, Ordering::Release);
@@ -215,6 +239,9 @@ impl<'r> Graph<'r> {
     pub fn reserve_record(&self, id: u32) -> Result<()> {
         if id >= links::MAX_IDS {
             return Err(Error::TooManyRecords);
+        }
+        if let Some((codes, _)) = &self.codes {
+            codes.reserve(id)?;
         }
         self.nodes.reserve(id)
     }
@@ -282,12 +309,14 @@ impl<'r> Graph<'r> {
 
     /// The distance of node `id` from the probe.
     pub fn distance(&self, probe: &Probe, id: u32) -> f64 {
-        self.config.metric.distance(self.key(probe, id))
+        let mut found = f64::NAN;
+        self.distances(probe, &[id], |_, distance| found = distance);
+        found
     }
 
     /// The distances of some nodes, in order.
     pub fn distances(&self, probe: &Probe, ids: &[u32], mut visit: impl FnMut(u32, f64)) {
-        self.keys(probe, ids, |id, key| {
+        self.full_keys(probe, ids, |id, key| {
             visit(id, self.config.metric.distance(key))
         });
     }
@@ -300,20 +329,32 @@ impl<'r> Graph<'r> {
         if self.config.metric == Metric::Cosine && !distance::normalise(&mut values) {
             return None;
         }
+        let mut code = CodeQuery::default();
+        if self.codes.is_some() {
+            code.set(&values);
+        }
         Some(Probe {
             values,
             inverse_norm: 1.0,
+            code,
         })
     }
 
     /// Bytes of the region that the graph holds.
     pub fn bytes_held(&self) -> u64 {
-        self.nodes.bytes_held() + self.upper.bytes_held()
+        self.arrays().map(|array| array.bytes_held()).sum()
     }
 
-    /// The arrays of nodes and of upper lists, for giving them back.
-    pub(crate) fn arrays(&self) -> [Records<'r>; 2] {
-        [self.nodes, self.upper]
+    /// All arrays, for giving them back.
+    pub(crate) fn arrays(&self) -> impl Iterator<Item = Records<'r>> + use<'r> {
+        let codes = self.codes.map(|(codes, _)| codes);
+        [self.nodes, self.upper].into_iter().chain(codes)
+    }
+
+    /// The code of a node.
+    #[inline(always)]
+    pub(crate) fn code(&self, codes: &Records<'r>, id: u32) -> Code<'r> {
+        Code::at(codes, self.config.dimensions as usize, id)
     }
 
     pub(crate) fn entry_word(&self) -> &'r AtomicU64 {
@@ -347,6 +388,10 @@ impl<'r> Graph<'r> {
         probe.values.resize(self.config.dimensions as usize, 0.0);
         distance::decode(self.config.element, node.vector(), &mut probe.values);
         probe.inverse_norm = node.inverse_norm();
+        if let Some((codes, _)) = &self.codes {
+            let (code, scale) = self.code(codes, id).read();
+            probe.code.set_code(code, scale);
+        }
     }
 }
 
@@ -355,12 +400,19 @@ impl<'r> Graph<'r> {
 pub struct Probe {
     values: Vec<f32>,
     inverse_norm: f32,
+    /// The same in a form that codes are measured from, if there are any.
+    code: CodeQuery,
 }
 
 impl Probe {
     #[inline(always)]
     pub(crate) fn values(&self) -> &[f32] {
         &self.values
+    }
+
+    #[inline(always)]
+    pub(crate) fn code(&self) -> &CodeQuery {
+        &self.code
     }
 
     #[inline(always)]

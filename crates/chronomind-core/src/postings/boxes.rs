@@ -67,10 +67,15 @@ impl Columns {
         self.null_distances | self.nan_distances
     }
 
-    /// As orders take them.
-    pub fn get(&self) -> Boxes<'_> {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// As orders take them, with the least and the greatest distance that rows of each may have.
+    pub fn get<'a>(&'a self, distances: &'a [(f64, f64)]) -> Boxes<'a> {
         Boxes {
-            count: self.count,
+            distances,
             low: &self.low,
             high: &self.high,
             stride: LANES,

@@ -1,21 +1,16 @@
 //! The two streams, near and zones, merged under one bound. The parent module tells why that is
 //! exact, and which stream goes on.
 
-use super::BUDGET;
+use super::cost::{self, BUDGET, SETTLE, START};
 use super::near::Near;
-use super::question::{Reach, View};
+use super::question::{Question, Reach, View};
 use super::ranked::Ranked;
 use super::settled::Settled;
 use super::taken::Taken;
-use super::unseen::{FAR, FARTHEST, Survey, Unseen};
+use super::unseen::{FARTHEST, Survey, Unseen};
 use super::work::{Turn, Work};
 use crate::postings::{Block, Columns, Postings, bits, split};
 use crate::score::{LANES, Order};
-
-/// What a search of the graph costs before it settles the first node, in distances.
-const START: u64 = 512 * FAR;
-/// What a further node costs that the graph is sure of, in distances.
-const SETTLE: u64 = 26 * FAR;
 
 /// Which stream goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +36,8 @@ pub(super) struct Merge {
     taken: Taken,
     settled: Settled,
     reach: Reach,
+    /// What the graph will have cost when its reach is next looked at.
+    next_reach: u64,
     /// The graph has no more nodes, or may take no more memory.
     exhausted: bool,
     plan: Plan,
@@ -50,6 +47,8 @@ pub(super) struct Merge {
     keys: Vec<u64>,
     /// For the rows of a block.
     rows: Columns,
+    nodes: Vec<u32>,
+    brackets: Vec<(f64, f64)>,
 }
 
 impl Merge {
@@ -60,16 +59,19 @@ impl Merge {
             taken: Taken::default(),
             settled: Settled::default(),
             reach: Reach::NOTHING,
+            next_reach: 0,
             exhausted: false,
             plan: Plan::Survey,
             visits: 0,
             keys: vec![0; attributes],
             rows: Columns::new(attributes),
+            nodes: Vec::new(),
+            brackets: Vec::new(),
         }
     }
 
-    /// Goes on until there is a row, or until it has cost about so many distances. The graph takes no
-    /// more steps once it takes more than `near_bytes`.
+    /// Goes on until there is a row, or until it has cost about [`BUDGET`]. The graph takes no more
+    /// steps once it takes more than `near_bytes`.
     pub(super) fn step<O: Order, N: Near>(
         &mut self,
         work: &mut Work<O>,
@@ -81,11 +83,8 @@ impl Merge {
             self.plan = Plan::Survey;
         }
         self.settled.resume(postings, near);
-        if self.settled.is_empty() {
-            let frontier = near.frontier(work.question.care());
-            self.reach.extend(frontier.min(FARTHEST));
-        }
         self.exhausted |= near.bytes() > near_bytes;
+        self.extend_reach(&work.question, near);
         let end = self.cost(near) + BUDGET;
         while self.cost(near) <= end {
             let view = View::new(postings, &work.question, self.reach, near);
@@ -119,7 +118,7 @@ impl Merge {
     }
 
     fn near_cost<N: Near>(&self, near: &N) -> u64 {
-        near.cost() * FAR + self.settled.followed()
+        cost::walk(near.cost()) + self.settled.followed()
     }
 
     fn cost<N: Near>(&self, near: &N) -> u64 {
@@ -226,10 +225,18 @@ impl Merge {
             }
         }
         rows.rank(question, |row| self.ranked.push(row));
-        if self.settled.is_empty() {
-            // Only now have all rows been seen that are nearer.
-            let frontier = near.frontier(question.care());
-            self.reach.extend(frontier.min(FARTHEST));
+        self.extend_reach(question, near);
+    }
+
+    /// Takes over how far the graph has seen, once all rows have been scored that are nearer. Where
+    /// zones have to be bounded again each time, the graph has to have gone on for a while.
+    fn extend_reach<O: Order, N: Near>(&mut self, question: &Question<O>, near: &N) {
+        let cost = self.near_cost(near);
+        let is_due = question.scored == 0 || self.exhausted || cost >= self.next_reach;
+        if self.settled.is_empty() && is_due {
+            self.reach
+                .extend(near.frontier(question.care()).min(FARTHEST));
+            self.next_reach = cost + cost / 4;
         }
     }
 
@@ -249,17 +256,20 @@ impl Merge {
         };
         let passing = work.question.filter.matches(&block, block.live());
         let slots = passing & !self.taken.of(number);
-        let put_off = self.put_off(&view, number, &block, slots);
+        let put_off = self.put_off(&view, near, number, &block, slots);
         let slots = slots & !put_off;
         let ranked = &mut self.ranked;
-        self.visits += work.score_block(near, &block, number, slots, |row| ranked.push(row));
+        work.score_block(near, &block, number, slots, |row| ranked.push(row));
+        let measured = slots.count_ones().into();
+        self.visits += cost::visit(put_off.count_ones().into(), measured);
         self.taken.insert_all(number, slots);
     }
 
     /// Those rows of a block that are not wanted in this round. The block is kept for their sake.
-    fn put_off<O: Order>(
+    fn put_off<O: Order, N: Near>(
         &mut self,
         view: &View<'_, '_, O>,
+        near: &mut N,
         number: u32,
         block: &Block<'_>,
         slots: u64,
@@ -270,15 +280,27 @@ impl Merge {
         if view.fixed.is_some() {
             return 0;
         }
-        let has_node = |slot: &usize| block.node(*slot).is_some();
-        let slots = bits(slots)
-            .filter(has_node)
-            .fold(0, |mask, slot| mask | 1 << slot);
-        self.rows.hold_rows(block, slots, view.question.scored);
+        self.nodes.clear();
+        let mut in_graph = 0;
+        for slot in bits(slots) {
+            if let Some(node) = block.node(slot) {
+                self.nodes.push(node);
+                in_graph |= 1 << slot;
+            }
+        }
+        self.brackets.clear();
+        near.brackets(&self.nodes, &mut self.brackets);
+        for (nearest, farthest) in &mut self.brackets {
+            // Else the graph has passed the row over, which shows here.
+            if *farthest >= view.reach.nearest {
+                *nearest = nearest.max(view.reach.nearest);
+            }
+        }
+        self.rows.hold_rows(block, in_graph, view.question.scored);
         let mut bounds = [0; LANES];
-        let bounded = view.bounds(&self.rows, &mut bounds);
+        let bounded = view.bounds(&self.rows, &self.brackets, &mut bounds);
         let (mut put_off, mut least) = (0_u64, u64::MAX);
-        for (place, slot) in bits(slots).enumerate() {
+        for (place, slot) in bits(in_graph).enumerate() {
             // Where the condition cannot hold there is no bound; that will come out with the score.
             if bounded >> place & 1 != 0 && bounds[place] > threshold {
                 put_off |= 1 << slot;

@@ -28,7 +28,7 @@
 //!
 //! # Which stream goes on
 //!
-//! Costs are counted in distances computed, from vectors that follow each other in memory.
+//! Costs are counted in rows bounded by their codes (`cost`).
 //!
 //! - Where it would not raise the least bound if the graph saw farther, as when the farthest rows or
 //!   the newest are asked for, only visiting the zone with that bound can.
@@ -38,6 +38,12 @@
 //! - Otherwise, where the order looks at attributes, the two streams spend in equal parts, so that the
 //!   whole costs at most twice the cheapest pair of prefixes that proves the answer; where it does
 //!   not, the bound of every zone is `D` itself and only the graph goes on.
+//!
+//! # Which rows of a block are measured
+//!
+//! A visit bounds each row's distance from both sides ([`Near::brackets`]), which costs a fraction of
+//! measuring it, and puts off the rows whose bound says that they are not wanted yet: nearly all. A row
+//! that the graph has passed over shows here too.
 //!
 //! # Conditions on the distance
 //!
@@ -52,6 +58,7 @@
 //! pin of its own. When they outgrow the memory that the search may take, the graph gets no more than
 //! its half, and the search goes on in passes over the zones (`passes`), which are exact.
 
+mod cost;
 mod found;
 mod merge;
 mod near;
@@ -79,10 +86,6 @@ use question::{Question, View};
 use rows::Rows;
 use unseen::FARTHEST;
 use work::{Turn, Work};
-
-/// What a step may cost, in distances, give or take one step of the graph: some 50 microseconds.
-/// Tests cut steps short at every turn.
-const BUDGET: u64 = if cfg!(test) { 64 } else { 2_048 };
 
 /// A search that can be continued.
 pub struct Scan<O> {
@@ -166,7 +169,7 @@ impl<O: Order> Scan<O> {
         }
         let turn = match &mut self.state {
             State::Merge(merge) => merge.step(&mut self.work, postings, near, self.memory / 2),
-            State::Passes(passes) => passes.step(&mut self.work, postings, near, BUDGET),
+            State::Passes(passes) => passes.step(&mut self.work, postings, near, cost::BUDGET),
         };
         let row = match turn {
             Turn::Row(row) => row,

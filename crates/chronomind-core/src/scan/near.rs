@@ -30,6 +30,10 @@ pub trait Near {
     /// Appends the distances of some nodes, in their order. A node's is always the same, to the bit.
     fn measure(&mut self, nodes: &[u32], distances: &mut Vec<f64>);
 
+    /// Appends for some nodes, in their order, a distance that theirs is not below and one that it is not
+    /// above: cheaper than to measure them.
+    fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<(f64, f64)>);
+
     /// The head of a node's chain of postings.
     fn head(&self, node: u32) -> &AtomicU32;
 
@@ -78,6 +82,10 @@ impl Near for Fixed {
 
     fn measure(&mut self, nodes: &[u32], distances: &mut Vec<f64>) {
         distances.extend(nodes.iter().map(|_| f64::NAN));
+    }
+
+    fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<(f64, f64)>) {
+        brackets.extend(nodes.iter().map(|_| (f64::NEG_INFINITY, f64::INFINITY)));
     }
 
     fn head(&self, _node: u32) -> &AtomicU32 {

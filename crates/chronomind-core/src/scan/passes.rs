@@ -14,6 +14,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::cost;
 use super::near::Near;
 use super::question::{Reach, View};
 use super::ranked::Scored;
@@ -69,7 +70,7 @@ impl Passes {
         }
     }
 
-    /// Goes on until there is a row, or until it has cost more than `budget` distances.
+    /// Goes on until there is a row, or until it has cost more than `budget`.
     pub(super) fn step<O: Order, N: Near>(
         &mut self,
         work: &mut Work<O>,
@@ -130,7 +131,8 @@ impl Passes {
             if floor <= place && horizon.is_none_or(|horizon| place < horizon) {
                 waiting.push(Reverse(row));
             }
-        })
+        });
+        cost::visit(0, slots.count_ones().into())
     }
 
     /// Leaves what does not fit to the next pass.

@@ -48,12 +48,10 @@ impl<O: Order> Question<O> {
     }
 
     /// [`Question::bound`] of each of some boxes, and a bit for each that has one.
-    fn bounds(&self, nearest: f64, boxes: &Boxes<'_>, bounds: &mut [u64]) -> u64 {
-        self.order.bounds(nearest, boxes, bounds);
+    fn bounds(&self, boxes: &Boxes<'_>, bounds: &mut [u64]) -> u64 {
+        self.order.bounds(boxes, bounds);
         let condition = self.condition.as_ref();
-        condition.map_or(u64::MAX, |condition| {
-            condition.may_hold_among(nearest, boxes)
-        })
+        condition.map_or(u64::MAX, |condition| condition.may_hold_among(boxes))
     }
 }
 
@@ -122,15 +120,21 @@ impl<'a, 'r, O: Order> View<'a, 'r, O> {
         self.question.bound(nearest, &bounds)
     }
 
-    /// [`Question::bound`] of each of some boxes, and a bit for each that has one.
-    pub(super) fn bounds(&self, columns: &Columns, bounds: &mut [u64; LANES]) -> u64 {
-        let mut boxes = columns.get();
+    /// [`Question::bound`] of each of some boxes, with the distances that each may have, and a bit for each that has
+    /// one.
+    pub(super) fn bounds(
+        &self,
+        columns: &Columns,
+        distances: &[(f64, f64)],
+        bounds: &mut [u64; LANES],
+    ) -> u64 {
+        let count = columns.count();
+        let mut boxes = columns.get(&distances[..count]);
         match self.fixed {
             Some(Fixed::Null) => boxes.null_distances = u64::MAX,
             Some(Fixed::NaN) => boxes.nan_distances = u64::MAX,
             None => {}
         }
-        let bounds = &mut bounds[..boxes.count];
-        self.question.bounds(self.reach.nearest, &boxes, bounds)
+        self.question.bounds(&boxes, &mut bounds[..count])
     }
 }

@@ -1,8 +1,12 @@
 //! The zones that may still hold rows without a score, least bound first.
 //!
 //! Together they hold every row that the search has not scored: it starts with the zone of
-//! everything, a zone gives way to the zones below it, and a block stays for as long as some of
-//! its rows are put off. The least of the bounds is therefore a bound on all that is unseen.
+//! everything, and a block stays for as long as some of its rows are put off. The least of the bounds
+//! is therefore a bound on all that is unseen.
+//!
+//! Zones of one parent stay together, as its *group*, until one of them has the least bound of all: a
+//! group is bounded in one go, where hundreds of zones of nearly the same bound would each have to come
+//! to the top to be.
 //!
 //! The bound of a zone rises with the distance up to which the graph has been seen. Entries keep
 //! the bound they had when they were last looked at, which is a bound still, and only those that
@@ -12,32 +16,28 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
+use super::cost;
 use super::question::{Reach, View};
 use crate::postings::{BLOCK, Columns, Zone, ZoneBounds, bits};
 use crate::score::{LANES, Order};
 
-/// The cost of bounding the zones below one, in distances.
-const EXPANSION: u64 = 32;
-/// The cost of looking through a block, in distances.
-const LOOK: u64 = 2;
-/// The cost of a distance from a vector that lies far from the one before, as in the graph.
-pub(super) const FAR: u64 = 2;
 /// No row is farther away: distances are computed in single precision.
 pub(super) const FARTHEST: f64 = f32::MAX as f64;
 
-/// The cost of scoring so many rows of a block.
-pub(super) fn visit_cost(rows: u64) -> u64 {
-    LOOK + (rows * FAR).min(BLOCK as u64)
-}
-
-/// A zone with unseen rows. Ordered by bound; of equals the smaller zone first, then by arrival.
+/// A block, or the group below a zone. Ordered by bound; of equals the smaller zone first, then by
+/// arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     /// No unseen row has a lower rank.
     bound: u64,
     level: u32,
     index: u32,
-    version: u32,
+    /// That of the reach by which it was bounded, `None` before.
+    version: Option<u32>,
+    /// Those of a group that have no entry of their own.
+    children: u64,
+    /// That of them which has the least bound.
+    first: usize,
     /// For a block, rows that pass the filter, once they have been counted.
     matching: Option<u8>,
     /// Some row may have no distance.
@@ -45,13 +45,15 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(zone: Zone, bound: u64, reach: Reach, odd: bool) -> Entry {
+    fn new(zone: Zone, bound: u64, version: Option<u32>, odd: bool) -> Entry {
         let Zone { level, index } = zone;
         Entry {
             bound,
             level,
             index,
-            version: reach.version,
+            version,
+            children: u64::MAX,
+            first: 0,
             matching: None,
             odd,
         }
@@ -59,13 +61,21 @@ impl Entry {
 
     /// The zone of everything.
     fn all(bound: u64) -> Entry {
-        Entry::new(Zone::ALL, bound, Reach::NOTHING, true)
+        Entry::new(Zone::ALL, bound, None, true)
     }
 
     fn zone(&self) -> Zone {
         Zone {
             level: self.level,
             index: self.index,
+        }
+    }
+
+    /// The zone whose bound it has.
+    fn least(&self) -> Zone {
+        match self.level {
+            0 => self.zone(),
+            _ => self.zone().child(self.first),
         }
     }
 }
@@ -91,6 +101,11 @@ pub(super) struct Unseen {
     floor: u64,
     bounds: ZoneBounds,
     columns: Columns,
+    /// The bounds of a group, and whose and how far these are.
+    group: [u64; LANES],
+    bounded_group: Option<(Zone, u32)>,
+    /// Those of the group in which some row may have no distance.
+    odd_children: u64,
     cost: u64,
     /// Zones bounded.
     bounded: u64,
@@ -106,6 +121,9 @@ impl Unseen {
             floor: 0,
             bounds: ZoneBounds::new(attributes),
             columns: Columns::new(attributes),
+            group: [0; LANES],
+            bounded_group: None,
+            odd_children: 0,
             cost: 0,
             bounded: 0,
             passing: 0,
@@ -117,6 +135,7 @@ impl Unseen {
         self.floor = floor;
         self.heap.clear();
         self.odd = 0;
+        self.bounded_group = None;
         self.put(Entry::all(floor));
     }
 
@@ -125,7 +144,7 @@ impl Unseen {
         self.heap.push(Reverse(entry));
     }
 
-    /// What it has cost to bound zones and to count rows, in distances.
+    /// What it has cost to bound zones and to count rows, in the units of [`cost`].
     pub(super) fn cost(&self) -> u64 {
         self.cost
     }
@@ -143,7 +162,7 @@ impl Unseen {
                 index: block,
             },
             bound,
-            reach,
+            Some(reach.version),
             false,
         );
         self.put(Entry {
@@ -181,24 +200,64 @@ impl Unseen {
             return Some(first.bound.max(bound));
         }
         loop {
-            let mut top = self.heap.peek_mut()?;
-            let Reverse(entry) = &mut *top;
-            if entry.bound >= enough || entry.version == view.reach.version {
+            let Reverse(mut entry) = *self.heap.peek()?;
+            if entry.bound >= enough || entry.version == Some(view.reach.version) {
                 return Some(entry.bound);
             }
-            self.bounded += 1;
-            match view.bound(entry.zone(), view.reach.nearest, &mut self.bounds) {
+            self.odd -= usize::from(entry.odd);
+            let bound = match entry.level {
+                0 => {
+                    self.bounded += 1;
+                    view.bound(entry.zone(), view.reach.nearest, &mut self.bounds)
+                }
+                _ => self.bound_group(view, &mut entry),
+            };
+            let mut top = self.heap.peek_mut()?;
+            match bound {
                 // The rest of a block may have a better bound than the block as a whole.
                 Some(bound) => {
+                    self.odd += usize::from(entry.odd);
                     entry.bound = entry.bound.max(bound);
-                    entry.version = view.reach.version;
+                    entry.version = Some(view.reach.version);
+                    *top = Reverse(entry);
                 }
                 None => {
-                    self.odd -= usize::from(entry.odd);
                     PeekMut::pop(top);
                 }
             }
         }
+    }
+
+    /// Bounds what is left of a group, and forgets those in which no row can pass. `None` when none is
+    /// left.
+    fn bound_group<O: Order>(&mut self, view: &View<'_, '_, O>, entry: &mut Entry) -> Option<u64> {
+        let zone = entry.zone();
+        let state = (zone, view.reach.version);
+        if self.bounded_group != Some(state) {
+            let below = view.postings.below(zone)?;
+            let filter = &view.question.filter;
+            let zones = filter.may_match_among(&below, below.occupied() & entry.children);
+            let count = u64::from(zones.count_ones());
+            self.bounded += count;
+            self.cost += cost::look(count);
+            self.columns.hold_zones(&below, zones, view.question.scored);
+            let mut bounds = [0; LANES];
+            let distances = [(view.reach.nearest, FARTHEST); LANES];
+            let bounded = view.bounds(&self.columns, &distances, &mut bounds);
+            let odd = self.columns.odd();
+            (entry.children, self.odd_children) = (0, 0);
+            for (place, child) in bits(zones).enumerate() {
+                if bounded >> place & 1 != 0 {
+                    self.group[child] = bounds[place].max(self.floor);
+                    entry.children |= 1 << child;
+                    self.odd_children |= (odd >> place & 1) << child;
+                }
+            }
+            self.bounded_group = Some(state);
+        }
+        entry.odd = self.odd_children & entry.children != 0;
+        entry.first = bits(entry.children).min_by_key(|&child| self.group[child])?;
+        Some(self.group[entry.first])
     }
 
     /// True when it would raise the bound if the graph saw farther.
@@ -210,40 +269,38 @@ impl Unseen {
             return false;
         };
         self.bounded += 1;
-        let far = view.bound(first.zone(), FARTHEST, &mut self.bounds);
+        let far = view.bound(first.least(), FARTHEST, &mut self.bounds);
         far.is_none_or(|far| far > first.bound)
     }
 
-    /// Takes the zone with the least bound out. A block's number is returned; any other zone gives
-    /// way to the zones below it.
+    /// Takes the block with the least bound out, unless that takes longer to find out.
     pub(super) fn visit<O: Order>(&mut self, view: &View<'_, '_, O>) -> Option<u32> {
         self.open(view).map(|entry| entry.index)
     }
 
+    /// Takes the block with the least bound out. Or else gives entries of their own to those of a group
+    /// whose bounds are among the least.
     fn open<O: Order>(&mut self, view: &View<'_, '_, O>) -> Option<Entry> {
-        let Reverse(entry) = self.heap.pop()?;
+        let Reverse(mut entry) = self.heap.pop()?;
         self.odd -= usize::from(entry.odd);
         if entry.level == 0 {
             return Some(entry);
         }
-        self.cost += EXPANSION;
-        let zone = entry.zone();
-        let below = view.postings.below(zone)?;
-        let occupied = view
-            .question
-            .filter
-            .may_match_among(&below, below.occupied());
-        self.bounded += u64::from(occupied.count_ones());
-        self.columns
-            .hold_zones(&below, occupied, view.question.scored);
-        let mut bounds = [0; LANES];
-        let bounded = view.bounds(&self.columns, &mut bounds);
-        let odd = self.columns.odd();
-        for (place, child) in bits(occupied).enumerate() {
-            if bounded >> place & 1 != 0 {
-                let (bound, odd) = (bounds[place].max(self.floor), odd >> place & 1 != 0);
-                self.put(Entry::new(zone.child(child), bound, view.reach, odd));
+        let least = self.bound_group(view, &mut entry)?;
+        let next = self.heap.peek().map_or(0, |Reverse(next)| next.bound);
+        let limit = least.max(next);
+        for child in bits(entry.children) {
+            let bound = self.group[child];
+            if bound <= limit {
+                entry.children &= !(1 << child);
+                let odd = self.odd_children >> child & 1 != 0;
+                let version = (entry.level == 1).then_some(view.reach.version);
+                self.put(Entry::new(entry.zone().child(child), bound, version, odd));
             }
+        }
+        if let Some(bound) = self.bound_group(view, &mut entry) {
+            entry.version = Some(view.reach.version);
+            self.put(Entry { bound, ..entry });
         }
         None
     }
@@ -285,7 +342,7 @@ impl Unseen {
                 None => self.count(view, &mut entry),
             };
             if matching > 0 {
-                total += visit_cost(matching);
+                total += cost::visit(matching, 0);
                 passed.push(entry);
             }
         };
@@ -297,7 +354,7 @@ impl Unseen {
     fn count<O: Order>(&mut self, view: &View<'_, '_, O>, entry: &mut Entry) -> u64 {
         let mut matching = BLOCK as u64;
         if !view.question.filter.is_empty() {
-            self.cost += LOOK;
+            self.cost += cost::look(0);
             let block = view.postings.block(entry.index);
             matching = block.map_or(0, |block| {
                 let live = block.live();

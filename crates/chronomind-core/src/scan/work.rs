@@ -5,7 +5,6 @@ use super::near::Near;
 use super::question::Question;
 use super::ranked::Scored;
 use super::rows::Rows;
-use super::unseen::visit_cost;
 use crate::postings::Block;
 use crate::score::Order;
 
@@ -26,8 +25,7 @@ pub(super) struct Work<O> {
 }
 
 impl<O: Order> Work<O> {
-    /// Scores rows of a block, hands over those for which the condition holds and returns what it cost, in
-    /// distances.
+    /// Scores rows of a block, and hands over those for which the condition holds.
     pub(super) fn score_block<N: Near>(
         &mut self,
         near: &mut N,
@@ -35,7 +33,7 @@ impl<O: Order> Work<O> {
         number: u32,
         slots: u64,
         visit: impl FnMut(Scored),
-    ) -> u64 {
+    ) {
         let Work {
             question,
             rows,
@@ -44,9 +42,7 @@ impl<O: Order> Work<O> {
         rows.gather(block, number, slots, question.scored, near.fixed());
         rows.measure(near);
         rows.rank(question, visit);
-        let count = u64::from(slots.count_ones());
         statistics.blocks += 1;
-        statistics.zone_rows += count;
-        visit_cost(count)
+        statistics.zone_rows += u64::from(slots.count_ones());
     }
 }

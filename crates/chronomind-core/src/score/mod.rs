@@ -110,8 +110,9 @@ impl Batch<'_> {
 /// Some boxes, in columns: [`LANES`] at most.
 #[derive(Debug, Clone, Copy)]
 pub struct Boxes<'a> {
-    /// How many there are.
-    pub count: usize,
+    /// For each box a distance that no row inside has a lesser one than, and one that none has a greater
+    /// one than.
+    pub distances: &'a [(f64, f64)],
     /// For each attribute the least key among the rows, above the greatest where all are NULL: that
     /// of attribute `a` and box `i` is at `a * stride + i`.
     pub low: &'a [u64],
@@ -128,6 +129,11 @@ pub struct Boxes<'a> {
 }
 
 impl Boxes<'_> {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.distances.len()
+    }
+
     /// Least and greatest key of an attribute of a box, `None` where every row has NULL.
     pub fn keys(&self, attribute: usize, number: usize) -> Option<(u64, u64)> {
         let at = attribute * self.stride + number;
@@ -155,7 +161,7 @@ pub trait Order {
     fn bound(&self, nearest: f64, zone: &Bounds<'_>) -> u64;
 
     /// Writes the bound of each box.
-    fn bounds(&self, nearest: f64, boxes: &Boxes<'_>, bounds: &mut [u64]) {
+    fn bounds(&self, boxes: &Boxes<'_>, bounds: &mut [u64]) {
         for (number, bound) in bounds.iter_mut().enumerate() {
             let mut zone = ([u64::MAX; 32], [0; 32], 0);
             for attribute in crate::postings::bits(self.attributes().into()) {
@@ -171,7 +177,7 @@ pub trait Order {
                 null_distance: boxes.null_distances >> number & 1 != 0,
                 nan_distance: boxes.nan_distances >> number & 1 != 0,
             };
-            *bound = self.bound(nearest, &zone);
+            *bound = self.bound(boxes.distances[number].0, &zone);
         }
     }
 
@@ -218,8 +224,10 @@ impl Order for Nearest {
         encode_float(nearest)
     }
 
-    fn bounds(&self, nearest: f64, _boxes: &Boxes<'_>, bounds: &mut [u64]) {
-        bounds.fill(encode_float(nearest));
+    fn bounds(&self, boxes: &Boxes<'_>, bounds: &mut [u64]) {
+        for (bound, (nearest, _)) in bounds.iter_mut().zip(boxes.distances) {
+            *bound = encode_float(*nearest);
+        }
     }
 
     fn score(&self, rank: u64) -> Option<f64> {

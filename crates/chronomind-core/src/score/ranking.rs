@@ -69,8 +69,8 @@ impl Order for Ranking {
         self.first(self.program.range(nearest, zone))
     }
 
-    fn bounds(&self, nearest: f64, boxes: &Boxes<'_>, bounds: &mut [u64]) {
-        self.program.ranges(nearest, boxes, |ranges| {
+    fn bounds(&self, boxes: &Boxes<'_>, bounds: &mut [u64]) {
+        self.program.ranges(boxes, |ranges| {
             for (number, bound) in bounds.iter_mut().enumerate() {
                 *bound = self.first(ranges.get(number));
             }

@@ -144,6 +144,18 @@ impl Near for Sorted<'_, '_> {
         );
     }
 
+    /// Bounds of all kinds: the distance, somewhat less, nothing.
+    fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<(f64, f64)>) {
+        brackets.extend(nodes.iter().map(|&node| {
+            let distance = self.world.distances[node as usize];
+            [
+                (distance, distance),
+                (distance - 0.05, distance + 0.02),
+                (f64::NEG_INFINITY, f64::INFINITY),
+            ][node as usize % 3]
+        }));
+    }
+
     fn head(&self, node: u32) -> &AtomicU32 {
         &self.world.heads[node as usize]
     }
@@ -231,8 +243,8 @@ impl Order for AnyOrder {
         self.inner().bound(nearest, zone)
     }
 
-    fn bounds(&self, nearest: f64, boxes: &Boxes<'_>, bounds: &mut [u64]) {
-        self.inner().bounds(nearest, boxes, bounds);
+    fn bounds(&self, boxes: &Boxes<'_>, bounds: &mut [u64]) {
+        self.inner().bounds(boxes, bounds);
     }
 
     fn score(&self, rank: u64) -> Option<f64> {

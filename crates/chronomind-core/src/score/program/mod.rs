@@ -91,9 +91,9 @@ impl Program {
     }
 
     /// [`may_hold`](Program::may_hold) for each of some boxes, a bit each.
-    pub fn may_hold_among(&self, nearest: f64, boxes: &Boxes<'_>) -> u64 {
-        self.ranges(nearest, boxes, |ranges| {
-            (0..boxes.count).fold(0, |mask, number| {
+    pub fn may_hold_among(&self, boxes: &Boxes<'_>) -> u64 {
+        self.ranges(boxes, |ranges| {
+            (0..boxes.count()).fold(0, |mask, number| {
                 mask | u64::from(ranges.get(number).may_be_true()) << number
             })
         })
@@ -120,20 +120,14 @@ impl Program {
     }
 
     /// What the values can be over each of some boxes; hands the ranges on.
-    pub(super) fn ranges<T>(
-        &self,
-        nearest: f64,
-        boxes: &Boxes<'_>,
-        then: impl FnOnce(&Ranges) -> T,
-    ) -> T {
-        let distance = self.distances(nearest);
+    pub(super) fn ranges<T>(&self, boxes: &Boxes<'_>, then: impl FnOnce(&Ranges) -> T) -> T {
         self.ranges.with(|ranges| {
             if ranges.is_empty() {
                 ranges.extend(self.operations.iter().map(Ranges::new));
             }
             for (register, operation) in self.operations.iter().enumerate() {
                 let (before, rest) = ranges.split_at_mut(register);
-                rest[0].compute(operation, before, &distance, boxes);
+                rest[0].compute(operation, before, self.distances, boxes);
             }
             then(&ranges[self.result])
         })

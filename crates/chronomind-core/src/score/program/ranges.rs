@@ -57,21 +57,23 @@ impl Ranges {
         (0..count).for_each(|number| self.set(number, range(number)));
     }
 
-    /// Computes the register of an operation from those before it. `distance` is the range of the
-    /// distances that are numbers.
+    /// Computes the register of an operation from those before it. `distances` are the least
+    /// distance there is and the greatest.
     pub(super) fn compute(
         &mut self,
         operation: &Operation,
         before: &[Ranges],
-        distance: &Interval,
+        distances: (f64, f64),
         boxes: &Boxes<'_>,
     ) {
-        let count = boxes.count;
+        let count = boxes.count();
         match *operation {
             Operation::Constant(_) | Operation::Null => {}
             Operation::Distance => {
-                self.low[..count].fill(distance.low);
-                self.high[..count].fill(distance.high);
+                let (least, most) = distances;
+                for (i, (low, high)) in boxes.distances.iter().enumerate() {
+                    (self.low[i], self.high[i]) = (low.clamp(least, most), high.clamp(least, most));
+                }
                 (self.nan, self.null) = (boxes.nan_distances, boxes.null_distances);
             }
             Operation::Attribute(number, kind) => {

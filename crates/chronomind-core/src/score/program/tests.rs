@@ -369,7 +369,7 @@ proptest! {
     fn boxes_have_their_bounds_at_once_or_one_by_one(
         expr in expr(),
         groups in prop::collection::vec(prop::collection::vec(line(), 1..4), 1..9),
-        nearest in number().prop_filter("a number", |d| !d.is_nan()),
+        nearest in prop::collection::vec(number().prop_filter("a number", |d| !d.is_nan()), 8),
         parameters in parameters(),
         (descending, nulls_first) in any::<(bool, bool)>(),
     ) {
@@ -385,8 +385,9 @@ proptest! {
                 high[attribute * LANES + i] = zone.high[attribute];
             }
         }
+        let distances: Vec<(f64, f64)> = nearest.iter().map(|&d| (d, f64::INFINITY)).collect();
         let boxes = Boxes {
-            count: zones.len(),
+            distances: &distances[..zones.len()],
             low: &low,
             high: &high,
             stride: LANES,
@@ -397,9 +398,10 @@ proptest! {
         let program = compile(&expr, Metric::InnerProduct, &parameters);
         let ranking = Ranking { program, descending, nulls_first };
         let mut bounds = vec![0; zones.len()];
-        ranking.bounds(nearest, &boxes, &mut bounds);
-        let may_hold = ranking.program.may_hold_among(nearest, &boxes);
+        ranking.bounds(&boxes, &mut bounds);
+        let may_hold = ranking.program.may_hold_among(&boxes);
         for (i, (zone, bound)) in zones.iter().zip(bounds).enumerate() {
+            let nearest = nearest[i];
             let alone = ranking.program.may_hold(nearest, &zone.bounds());
             prop_assert_eq!(may_hold >> i & 1 != 0, alone);
             prop_assert_eq!(bound, ranking.bound(nearest, &zone.bounds()), "{} of {:?}", expr, zone);

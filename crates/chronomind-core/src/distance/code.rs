@@ -1,0 +1,295 @@
+//! Vectors in eight bits: what a walk measures, before it measures the few that count in full.
+//!
+//! A walk is bound by memory, and a code has a quarter of the bytes of a vector in single precision.
+//! An element is a multiple, from -127 to 127, of the vector's own scale, and with a code is kept how
+//! far it is from its vector, so that a product of codes comes with an error that it cannot exceed:
+//!
+//! ```text
+//! |<q, v> - <q', v'>|  <=  |q - q'| |v| + |q'| |v - v'|      (Cauchy-Schwarz)
+//! ```
+//!
+//! Errors are kept relative to the vector's length. They point in directions that have nothing to do
+//! with the other vector's, so the error to expect is smaller by the root of the dimensions.
+
+use super::Metric;
+
+/// Vectors of fewer dimensions have no codes: they fit into a few cache lines themselves.
+const FEWEST_DIMENSIONS: usize = 64;
+
+/// How many times the error to be expected a key must be, for the code to do in place of the vector.
+/// Between vectors that are nearer, all that a code says may be its error.
+const CLEAR: f64 = 100.0;
+
+/// Whether vectors are coded. The Manhattan distance is no function of products.
+pub fn has_codes(metric: Metric, dimensions: usize) -> bool {
+    metric != Metric::L1 && dimensions >= FEWEST_DIMENSIONS
+}
+
+/// What is known of a coded vector beside its elements.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Scale {
+    /// What an element of the code stands for.
+    pub unit: f32,
+    /// The length of the vector.
+    pub length: f32,
+    /// The length of the difference between code and vector, in lengths of the vector; not below it.
+    pub error: f32,
+}
+
+/// Writes the code of a vector.
+pub fn encode(vector: &[f32], code: &mut [i8]) -> Scale {
+    let most = largest(vector);
+    let unit = most / 127.0;
+    let into = |x: f32| if unit > 0.0 { (x / unit).round() } else { 0.0 };
+    let mut missed = 0.0;
+    for (element, &x) in code.iter_mut().zip(vector) {
+        *element = into(x) as i8;
+        missed += (f64::from(x) - f64::from(unit) * f64::from(*element)).powi(2);
+    }
+    let length = super::squared_norm(vector).sqrt();
+    Scale {
+        unit,
+        length: length as f32,
+        error: relative(missed, length),
+    }
+}
+
+fn largest(vector: &[f32]) -> f32 {
+    vector.iter().fold(0.0, |most, x| x.abs().max(most))
+}
+
+/// A relative error, rounded up; infinite where there is no telling.
+fn relative(squared: f64, length: f64) -> f32 {
+    let error = squared.sqrt() / length;
+    if error.is_nan() {
+        return if squared == 0.0 { 0.0 } else { f32::INFINITY };
+    }
+    (error as f32).next_up()
+}
+
+/// A vector that codes are measured from.
+#[derive(Debug, Clone, Default)]
+pub struct CodeQuery {
+    elements: Vec<i16>,
+    scale: Scale,
+    /// What rounding adds to an error at most: lengths are rounded, and so are the sums of a full measure.
+    rounding: f64,
+    /// [`CLEAR`] times what part of an error is to be expected.
+    clear: f64,
+}
+
+impl CodeQuery {
+    /// Takes a vector in sixteen bits, or as many less as keep sums of products in range.
+    pub fn set(&mut self, vector: &[f32]) {
+        let most = largest(vector);
+        let steps = i32::MAX / (128 * vector.len().max(1) as i32);
+        let unit = most / steps.min(i32::from(i16::MAX)) as f32;
+        let into = |x: f32| if unit > 0.0 { (x / unit).round() } else { 0.0 };
+        self.elements.clear();
+        self.elements.extend(vector.iter().map(|&x| into(x) as i16));
+        let missed = self.elements.iter().zip(vector);
+        let missed = missed
+            .map(|(&element, &x)| (f64::from(x) - f64::from(unit) * f64::from(element)).powi(2))
+            .sum();
+        let length = super::squared_norm(vector).sqrt();
+        self.take(Scale {
+            unit,
+            length: length as f32,
+            error: relative(missed, length),
+        });
+    }
+
+    /// Takes a vector in eight bits, from its code.
+    pub fn set_code(&mut self, code: &[i8], scale: Scale) {
+        self.elements.clear();
+        self.elements.extend(code.iter().map(|&x| i16::from(x)));
+        self.take(scale);
+    }
+
+    fn take(&mut self, scale: Scale) {
+        let dimensions = self.elements.len() as f64;
+        self.scale = scale;
+        self.rounding = dimensions * f64::from(f32::EPSILON);
+        self.clear = CLEAR / dimensions.sqrt();
+    }
+
+    /// Puts what `products` found for a code into the terms of a metric.
+    #[inline(always)]
+    pub fn estimate(&self, metric: Metric, products: i32, scale: Scale) -> Estimate {
+        let product = f64::from(self.scale.unit) * f64::from(scale.unit) * f64::from(products);
+        let (a, b) = (f64::from(self.scale.length), f64::from(scale.length));
+        let (e, f) = (f64::from(self.scale.error), f64::from(scale.error));
+        let error = e + f + e * f;
+        let (clear, rounding) = (error * self.clear, self.rounding);
+        match metric {
+            Metric::L2 | Metric::L1 => {
+                let lengths = a * a + b * b;
+                let key = (lengths - 2.0 * product).max(0.0);
+                Estimate {
+                    key: key as f32,
+                    error: (2.0 * a * b * error + lengths * 2.0 * rounding) as f32,
+                    is_clear: key >= 2.0 * a * b * clear,
+                }
+            }
+            Metric::InnerProduct => Estimate {
+                key: -product as f32,
+                error: (a * b * (error + rounding)) as f32,
+                is_clear: a * b - product >= a * b * clear,
+            },
+            Metric::Cosine => {
+                let key = 1.0 - (product / (a * b)).clamp(-1.0, 1.0);
+                Estimate {
+                    key: key as f32,
+                    error: (error + rounding) as f32,
+                    is_clear: key >= clear,
+                }
+            }
+        }
+    }
+
+    /// The elements, for [`Products`].
+    #[inline(always)]
+    pub fn elements(&self) -> &[i16] {
+        &self.elements
+    }
+}
+
+/// What codes tell of the key between two vectors.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// The key, or one near it.
+    pub key: f32,
+    /// How far from it the true key is at most. Infinite or NaN where nothing is known.
+    pub error: f32,
+    /// The error to expect is small beside the key. Never where the numbers are out of range.
+    pub is_clear: bool,
+}
+
+pub(super) type Sum = fn(&[i16], &[i8]) -> i32;
+
+/// The sum of the products of a query's elements and a code's.
+#[derive(Debug, Clone, Copy)]
+pub struct Products(Sum);
+
+impl Products {
+    /// The fastest for this machine.
+    pub fn new() -> Products {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(products) = super::x86_64::code_products() {
+            return Products(products);
+        }
+        Products(portable)
+    }
+
+    /// The sum, over the elements that both have.
+    #[inline(always)]
+    pub fn sum(&self, query: &[i16], code: &[i8]) -> i32 {
+        (self.0)(query, code)
+    }
+}
+
+impl Default for Products {
+    fn default() -> Products {
+        Products::new()
+    }
+}
+
+/// In a form that compilers make the target's own vector instructions of.
+pub(super) fn portable(query: &[i16], code: &[i8]) -> i32 {
+    let products = query
+        .iter()
+        .zip(code)
+        .map(|(&x, &y)| i32::from(x) * i32::from(y));
+    products.fold(0, i32::wrapping_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distance::{Element, Kernel};
+    use proptest::prelude::*;
+
+    fn bytes(vector: &[f32]) -> Vec<u8> {
+        vector.iter().flat_map(|x| x.to_ne_bytes()).collect()
+    }
+
+    fn full_key(metric: Metric, query: &[f32], vector: &[f32]) -> f32 {
+        let raw = Kernel::new(metric, Element::F32).one(query, &bytes(vector));
+        let inverse = match metric {
+            Metric::Cosine => {
+                let norms = super::super::squared_norm(query) * super::super::squared_norm(vector);
+                norms.sqrt().recip() as f32
+            }
+            _ => 1.0,
+        };
+        metric.key(raw, inverse)
+    }
+
+    fn vectors() -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
+        let element = prop_oneof![-1.0..1.0_f32, -1e-3..1e-3_f32, Just(0.0), -50.0..50.0_f32];
+        (1..150_usize).prop_flat_map(move |n| {
+            let vector = || prop::collection::vec(element.clone(), n);
+            (vector(), vector())
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn errors_are_not_exceeded((query, vector) in vectors(), own in any::<bool>()) {
+            prop_assume!(largest(&query) > 0.0 && largest(&vector) > 0.0);
+            let mut code = vec![0; vector.len()];
+            let scale = encode(&vector, &mut code);
+            let mut from = CodeQuery::default();
+            if own {
+                let mut code = vec![0; query.len()];
+                let scale = encode(&query, &mut code);
+                from.set_code(&code, scale);
+            } else {
+                from.set(&query);
+            }
+            let sum = Products::new().sum(from.elements(), &code);
+            prop_assert_eq!(sum, portable(from.elements(), &code));
+            for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine] {
+                let estimate = from.estimate(metric, sum, scale);
+                let key = full_key(metric, &query, &vector);
+                prop_assert!(
+                    (key - estimate.key).abs() <= estimate.error,
+                    "{metric:?} {key} {estimate:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_vectors_do_not_overflow() {
+        for dimensions in [16_000, 384] {
+            let ones = vec![1.0; dimensions];
+            let mut code = vec![0; dimensions];
+            let scale = encode(&ones, &mut code);
+            let mut query = CodeQuery::default();
+            query.set(&ones);
+            let sum = Products::new().sum(query.elements(), &code);
+            let estimate = query.estimate(Metric::InnerProduct, sum, scale);
+            assert!((estimate.key + dimensions as f32).abs() <= 1e-3 * dimensions as f32);
+        }
+    }
+
+    #[test]
+    fn codes_tell_what_they_cannot_tell() {
+        let near = |x: f32| {
+            (0..128)
+                .map(|i| if i == 0 { x } else { 1.0 })
+                .collect::<Vec<_>>()
+        };
+        let mut query = CodeQuery::default();
+        query.set(&near(1.0));
+        let clear = |vector: &[f32]| {
+            let mut code = vec![0; vector.len()];
+            let scale = encode(vector, &mut code);
+            let sum = portable(query.elements(), &code);
+            query.estimate(Metric::L2, sum, scale).is_clear
+        };
+        assert!(!clear(&near(1.001)));
+        assert!(clear(&near(90.0)));
+    }
+}
