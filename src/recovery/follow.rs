@@ -141,6 +141,8 @@ fn follow(
     }
     changes.postings(&changed, |id, posting| follower.take(id, posting))?;
     link(index, &follower.unlinked)?;
+    // The lists on the pages know nothing of these.
+    index.add_drift(follower.unlinked.len() as u32);
     follower.retire()?;
     if to == KEPT {
         find_free_places(index, snapshot.nodes, snapshot.postings)?;
@@ -205,17 +207,19 @@ impl Follower<'_> {
         if is_dead || self.is_later(&posting) {
             return Ok(());
         }
-        let held = self.index.posting(id, &mut self.keys);
-        if held.is_some_and(|held| held.dead || !is_same(&held, &posting)) {
+        let node = posting.has_node().then(|| posting.node());
+        // It is in memory, or its place was given away just now, which is for the next time.
+        if self.index.posting(id, &mut self.keys).is_some() {
+            let unlinked = node.filter(|&node| self.is_unlinked(node));
+            self.unlinked.extend(unlinked);
             return Ok(());
         }
-        let is_held = held.is_some();
-        if posting.has_node() && !self.take_node(posting.node())? {
+        if let Some(node) = node
+            && !self.take_node(node)?
+        {
             return Ok(());
         }
-        if !is_held {
-            publish(self.index, id, posting, &mut self.keys)?;
-        }
+        publish(self.index, id, posting, &mut self.keys)?;
         Ok(())
     }
 
@@ -248,11 +252,15 @@ impl Follower<'_> {
             let upper = graph.reserve(node)?;
             graph.store(node, upper, &self.vector);
         }
-        // Also one that an interrupted predecessor has left.
-        if graph.state(node) == State::Stored {
+        if self.is_unlinked(node) {
             self.unlinked.push(node);
         }
         Ok(true)
+    }
+
+    /// Whether a node is to be linked, also one that an interrupted predecessor has left.
+    fn is_unlinked(&self, node: u32) -> bool {
+        self.index.graph().state(node) == State::Stored
     }
 
     /// Empties the places of the dead that others have now.
