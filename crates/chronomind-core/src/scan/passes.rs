@@ -24,13 +24,10 @@ use super::work::{Turn, Work};
 use crate::postings::Postings;
 use crate::score::Order;
 
-/// The fewest rows, and the fewest zones, that there is always room for. The zones are enough for a
-/// walk down the tree under bounds that are all the same. Tests make do with less.
+/// The fewest rows, and the least bytes of zones, that there is always room for. The zones are enough
+/// for a walk down the tree under bounds that are all the same. Tests make do with less.
 const LEAST_ROWS: usize = if cfg!(test) { 2 } else { 256 };
-const LEAST_ZONES: usize = if cfg!(test) { 8 } else { 1_024 };
-
-/// Bytes of a zone: twice what it takes, as a heap that grows has room for twice what it holds.
-const ZONE_BYTES: usize = 64;
+const LEAST_ZONE_BYTES: usize = if cfg!(test) { 4 << 10 } else { 64 << 10 };
 
 /// Where a row is in the order: its rank and its posting.
 type Place = (u64, u32);
@@ -48,7 +45,7 @@ pub(super) struct Passes {
     unseen: Unseen,
     waiting: BinaryHeap<Reverse<Scored>>,
     most_rows: usize,
-    most_zones: usize,
+    most_zone_bytes: usize,
 }
 
 impl Passes {
@@ -66,7 +63,8 @@ impl Passes {
             unseen: Unseen::new(attributes),
             waiting: BinaryHeap::new(),
             most_rows: (share / size_of::<Scored>()).max(LEAST_ROWS),
-            most_zones: (share / ZONE_BYTES).max(LEAST_ZONES),
+            // A heap that grows has room for twice what it holds.
+            most_zone_bytes: (share / 2).max(LEAST_ZONE_BYTES),
         }
     }
 
@@ -145,7 +143,7 @@ impl Passes {
             rows.truncate(half);
             self.waiting = BinaryHeap::from(rows);
         }
-        if self.unseen.len() > self.most_zones
+        if self.unseen.bytes_used() > self.most_zone_bytes
             && let Some(bound) = self.unseen.halve()
             && self.is_before_horizon((bound, 0))
         {

@@ -38,6 +38,8 @@ struct Entry {
     children: u64,
     /// That of them which has the least bound.
     first: usize,
+    /// Where the bounds of the group are, once it has some.
+    group: Option<usize>,
     /// For a block, rows that pass the filter, once they have been counted.
     matching: Option<u8>,
     /// Some row may have no distance.
@@ -54,6 +56,7 @@ impl Entry {
             version,
             children: u64::MAX,
             first: 0,
+            group: None,
             matching: None,
             odd,
         }
@@ -80,6 +83,15 @@ impl Entry {
     }
 }
 
+/// The bounds of the zones below one.
+struct Group {
+    bounds: [u64; LANES],
+    /// That of the reach by which they were bounded.
+    version: u32,
+    /// Those in which some row may have no distance.
+    odd: u64,
+}
+
 /// What a survey found.
 pub(super) enum Survey {
     /// To visit all zones that may hold wanted rows costs less than the limit.
@@ -101,11 +113,9 @@ pub(super) struct Unseen {
     floor: u64,
     bounds: ZoneBounds,
     columns: Columns,
-    /// The bounds of a group, and whose and how far these are.
-    group: [u64; LANES],
-    bounded_group: Option<(Zone, u32)>,
-    /// Those of the group in which some row may have no distance.
-    odd_children: u64,
+    groups: Vec<Group>,
+    /// Places among them that nobody has.
+    free: Vec<usize>,
     cost: u64,
     /// Zones bounded.
     bounded: u64,
@@ -121,9 +131,8 @@ impl Unseen {
             floor: 0,
             bounds: ZoneBounds::new(attributes),
             columns: Columns::new(attributes),
-            group: [0; LANES],
-            bounded_group: None,
-            odd_children: 0,
+            groups: Vec::new(),
+            free: Vec::new(),
             cost: 0,
             bounded: 0,
             passing: 0,
@@ -135,7 +144,8 @@ impl Unseen {
         self.floor = floor;
         self.heap.clear();
         self.odd = 0;
-        self.bounded_group = None;
+        self.groups.clear();
+        self.free.clear();
         self.put(Entry::all(floor));
     }
 
@@ -223,6 +233,7 @@ impl Unseen {
                 }
                 None => {
                     PeekMut::pop(top);
+                    self.free.extend(entry.group);
                 }
             }
         }
@@ -231,33 +242,46 @@ impl Unseen {
     /// Bounds what is left of a group, and forgets those in which no row can pass. `None` when none is
     /// left.
     fn bound_group<O: Order>(&mut self, view: &View<'_, '_, O>, entry: &mut Entry) -> Option<u64> {
-        let zone = entry.zone();
-        let state = (zone, view.reach.version);
-        if self.bounded_group != Some(state) {
-            let below = view.postings.below(zone)?;
-            let filter = &view.question.filter;
-            let zones = filter.may_match_among(&below, below.occupied() & entry.children);
-            let count = u64::from(zones.count_ones());
-            self.bounded += count;
-            self.cost += cost::look(count);
-            self.columns.hold_zones(&below, zones, view.question.scored);
-            let mut bounds = [0; LANES];
-            let distances = [(view.reach.nearest, FARTHEST); LANES];
-            let bounded = view.bounds(&self.columns, &distances, &mut bounds);
-            let odd = self.columns.odd();
-            (entry.children, self.odd_children) = (0, 0);
-            for (place, child) in bits(zones).enumerate() {
-                if bounded >> place & 1 != 0 {
-                    self.group[child] = bounds[place].max(self.floor);
-                    entry.children |= 1 << child;
-                    self.odd_children |= (odd >> place & 1) << child;
-                }
-            }
-            self.bounded_group = Some(state);
+        let known = entry.group.map(|at| &self.groups[at]);
+        if known.is_none_or(|group| group.version != view.reach.version) {
+            self.bound_below(view, entry)?;
         }
-        entry.odd = self.odd_children & entry.children != 0;
-        entry.first = bits(entry.children).min_by_key(|&child| self.group[child])?;
-        Some(self.group[entry.first])
+        let group = &self.groups[entry.group?];
+        entry.odd = group.odd & entry.children != 0;
+        entry.first = bits(entry.children).min_by_key(|&child| group.bounds[child])?;
+        Some(group.bounds[entry.first])
+    }
+
+    fn bound_below<O: Order>(&mut self, view: &View<'_, '_, O>, entry: &mut Entry) -> Option<()> {
+        let below = view.postings.below(entry.zone())?;
+        let filter = &view.question.filter;
+        let zones = filter.may_match_among(&below, below.occupied() & entry.children);
+        let count = u64::from(zones.count_ones());
+        self.bounded += count;
+        self.cost += cost::look(count);
+        self.columns.hold_zones(&below, zones, view.question.scored);
+        let mut bounds = [0; LANES];
+        let distances = [(view.reach.nearest, FARTHEST); LANES];
+        let bounded = view.bounds(&self.columns, &distances, &mut bounds);
+        let at = entry.group.or_else(|| self.free.pop()).unwrap_or_else(|| {
+            self.groups.push(Group {
+                bounds: [0; LANES],
+                version: 0,
+                odd: 0,
+            });
+            self.groups.len() - 1
+        });
+        entry.group = Some(at);
+        let (group, odd) = (&mut self.groups[at], self.columns.odd());
+        (group.version, group.odd, entry.children) = (view.reach.version, 0, 0);
+        for (place, child) in bits(zones).enumerate() {
+            if bounded >> place & 1 != 0 {
+                group.bounds[child] = bounds[place].max(self.floor);
+                group.odd |= (odd >> place & 1) << child;
+                entry.children |= 1 << child;
+            }
+        }
+        Some(())
     }
 
     /// True when it would raise the bound if the graph saw farther.
@@ -286,14 +310,19 @@ impl Unseen {
         if entry.level == 0 {
             return Some(entry);
         }
-        let least = self.bound_group(view, &mut entry)?;
+        let Some(least) = self.bound_group(view, &mut entry) else {
+            self.free.extend(entry.group);
+            return None;
+        };
         let next = self.heap.peek().map_or(0, |Reverse(next)| next.bound);
         let limit = least.max(next);
+        let at = entry.group?;
         for child in bits(entry.children) {
-            let bound = self.group[child];
+            let group = &self.groups[at];
+            let bound = group.bounds[child];
             if bound <= limit {
                 entry.children &= !(1 << child);
-                let odd = self.odd_children >> child & 1 != 0;
+                let odd = group.odd >> child & 1 != 0;
                 let version = (entry.level == 1).then_some(view.reach.version);
                 self.put(Entry::new(entry.zone().child(child), bound, version, odd));
             }
@@ -301,6 +330,8 @@ impl Unseen {
         if let Some(bound) = self.bound_group(view, &mut entry) {
             entry.version = Some(view.reach.version);
             self.put(Entry { bound, ..entry });
+        } else {
+            self.free.extend(entry.group);
         }
         None
     }
@@ -378,16 +409,25 @@ impl Unseen {
         } else {
             above.iter().copied().filter(|&bound| bound > least).min()?
         };
-        self.heap.retain(|Reverse(entry)| entry.bound < from);
+        let free = &mut self.free;
+        self.heap.retain(|Reverse(entry)| {
+            let stays = entry.bound < from;
+            if !stays {
+                free.extend(entry.group);
+            }
+            stays
+        });
         self.odd = self.heap.iter().filter(|Reverse(entry)| entry.odd).count();
         Some(from)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.heap.len()
+    /// Memory of what is held, in bytes.
+    pub(super) fn bytes_used(&self) -> usize {
+        let groups = self.groups.len() - self.free.len();
+        self.heap.len() * size_of::<Entry>() + groups * size_of::<Group>()
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.heap.capacity() * size_of::<Entry>()
+        self.heap.capacity() * size_of::<Entry>() + self.groups.capacity() * size_of::<Group>()
     }
 }
