@@ -35,6 +35,7 @@ def bench(folder):
             print("| what | rows | seconds |\n|---|---|---|")
             _touch(connection, corpus)
             _decay(connection, count)
+            _consolidate(connection, count)
 
 
 def create_table(connection, corpus):
@@ -73,6 +74,13 @@ def _decay(connection, count):
         statement = "SELECT * FROM chrono_decay('memories', batch => 100000)"
         _row(f"chrono_decay, sweep {sweep}", count, _seconds(connection, statement))
         connection.execute("VACUUM memories")
+
+
+def _consolidate(connection, count):
+    """Near duplicates at a similarity of 0.95: all of them, then none."""
+    statement = "SELECT count(*) FROM chrono_consolidate('memories', max_merges => 10000)"
+    for run in (1, 2):
+        _row(f"chrono_consolidate, run {run}", count, _seconds(connection, statement))
 
 
 def _seconds(connection, statement, parameters=()):
