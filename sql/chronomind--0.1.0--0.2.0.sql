@@ -9,7 +9,8 @@
 -- The columns of a table that play the parts asked for, as an object of part and column name. A part
 -- is played by the column that is named; else by the one that chrono_search would take from the oldest
 -- chrono index; else, for the id, by the primary key; else by the column with the part's name. Fails
--- where a required part has no column, or a column does not fit its part.
+-- where a required part has no column, or a column does not fit its part: also where it is optional, if
+-- without it memories were lost that should not be, or contexts mixed.
 CREATE FUNCTION chrono_columns(
     rel regclass,
     required text[],
@@ -57,7 +58,8 @@ BEGIN
                 CASE WHEN p.name = 'embedding' THEN (SELECT attname FROM indexed WHERE ordinal = 1)
                     WHEN p.name IN ('created_at', 'importance', 'context') THEN
                         (SELECT attname FROM indexed WHERE typname = ANY (p.types) AND nth = 1)
-                    WHEN p.name = 'decay_rate' THEN (SELECT attname FROM indexed WHERE typname = ANY (p.types) AND nth = 2)
+                    WHEN p.name = 'decay_rate' THEN (SELECT attname FROM indexed WHERE typname = ANY (p.types) AND nth = 2
+                        AND attname IS DISTINCT FROM named ->> 'importance')
                     WHEN p.name = 'id' THEN (SELECT a.attname FROM pg_index i JOIN pg_attribute a
                         ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
                         WHERE i.indrelid = rel AND i.indisprimary AND i.indnkeyatts = 1) END,
@@ -74,7 +76,8 @@ BEGIN
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
                 MESSAGE = format('column "%s" of table %s does not exist', wanted.given, rel),
                 HINT = format('%s_column names the column that holds it.', wanted.name);
-        ELSIF wanted.given IS NOT NULL OR wanted.is_required AND found.fits IS NOT NULL THEN
+        ELSIF wanted.given IS NOT NULL OR found.fits IS NOT NULL
+                AND (wanted.is_required OR wanted.name IN ('context', 'decay_rate', 'pinned')) THEN
             RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
                 MESSAGE = format('column "%s" of table %s cannot be the %s', wanted.column_name, rel, wanted.name),
                 DETAIL = format('It is of type %s, and %s is of type %s.', found.type, wanted.name, wanted.type_names),
@@ -94,16 +97,18 @@ COMMENT ON FUNCTION chrono_columns IS 'internal: which columns of a table play w
 -- The type of a column, for casts: identifiers may come as texts, or as integers of another width.
 CREATE FUNCTION chrono_type(rel regclass, column_name text) RETURNS text
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
-    RETURN (SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = rel AND attname = column_name);
+    -- Without a modifier character means character(1), and bpchar what is meant.
+    RETURN (SELECT format_type(atttypid, -1) FROM pg_attribute WHERE attrelid = rel AND attname = column_name);
 
 COMMENT ON FUNCTION chrono_type IS 'internal: the type of a column';
 
 -- Making a table of memories -----------------------------------------------------------------------
 
 -- The name of a table under any search_path, or of one beside it; and that of the links between its rows.
+-- A name has 63 bytes: of longer ones the end is lost, and so what tells them apart.
 CREATE FUNCTION chrono_name(rel regclass, suffix text DEFAULT '') RETURNS text
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
-    RETURN (SELECT format('%I.%I', n.nspname, c.relname || suffix)
+    RETURN (SELECT format('%I.%I', n.nspname, CASE WHEN octet_length(c.relname || suffix) <= 63 THEN c.relname ELSE md5(c.relname) END || suffix)
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = rel);
 
 COMMENT ON FUNCTION chrono_name IS 'internal: the qualified name of a table, or of one beside it';
@@ -113,6 +118,24 @@ CREATE FUNCTION chrono_links_name(rel regclass) RETURNS text
     RETURN chrono_name(rel, '_links');
 
 COMMENT ON FUNCTION chrono_links_name IS 'internal: the qualified name of the table of a table''s links';
+
+-- The table of a name, beside another, if there is one. Whoever owns a table has its triggers run with the
+-- rights of those who write to it, so it has to be somebody who could have that done already.
+CREATE FUNCTION chrono_beside(rel regclass, name text) RETURNS regclass
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    beside regclass := to_regclass(name);
+BEGIN
+    IF EXISTS (SELECT FROM pg_class b JOIN pg_roles r ON r.oid = b.relowner, pg_class c WHERE b.oid = beside AND c.oid = rel
+            AND b.relowner <> c.relowner AND NOT r.rolsuper AND r.rolname <> CURRENT_USER) THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('table %s belongs to somebody else than table %s', beside, rel),
+            DETAIL = 'What its owner had it do would be done with your rights.',
+            HINT = format('Have it belong to %s if it is what it should be, or drop it.', (SELECT relowner::regrole FROM pg_class WHERE oid = rel));
+    END IF;
+    RETURN beside;
+END $$;
+
+COMMENT ON FUNCTION chrono_beside IS 'internal: the table of a name beside that of the memories, if there is one';
 
 CREATE FUNCTION chrono_create_links(rel regclass, id_column text DEFAULT NULL) RETURNS regclass
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -209,11 +232,11 @@ COMMENT ON FUNCTION chrono_importance IS
 -- The functions that write are in two halves. One checks the arguments and makes SQL of them, under a
 -- search_path of its own; the other runs that SQL, under the caller's.
 
--- The effective importance of a row m of a table at the moment $1, as SQL of the type of its column.
-CREATE FUNCTION chrono_effective_sql(rel regclass, columns jsonb) RETURNS text
+-- The effective importance of a row m of a table at a moment, as SQL of the type of its column.
+CREATE FUNCTION chrono_effective_sql(rel regclass, columns jsonb, moment text DEFAULT '$1') RETURNS text
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
-    RETURN format('@extschema@.chrono_importance(m.%I, m.%I, %s, $1)::%s', columns ->> 'importance', columns ->> 'importance_at',
-        coalesce('m.' || quote_ident(columns ->> 'decay_rate'), 'NULL'), chrono_type(rel, columns ->> 'importance'));
+    RETURN format('@extschema@.chrono_importance(m.%I, m.%I, %s, %s)::%s', columns ->> 'importance', columns ->> 'importance_at',
+        coalesce('m.' || quote_ident(columns ->> 'decay_rate'), 'NULL'), moment, chrono_type(rel, columns ->> 'importance'));
 
 COMMENT ON FUNCTION chrono_effective_sql IS 'internal: the SQL of a row''s effective importance';
 
@@ -225,7 +248,8 @@ DECLARE
     columns jsonb := @extschema@.chrono_columns(rel, '{importance,importance_at}', '{decay_rate,pinned}', named);
     qualified text := @extschema@.chrono_name(rel);
     effective text := @extschema@.chrono_effective_sql(rel, columns);
-    is_faded text := format('%s OPERATOR(pg_catalog.<>) m.%I', effective, columns ->> 'importance');
+    -- A rate that is not a number must not make the importance none.
+    is_faded text := format('(%1$s OPERATOR(pg_catalog.<>) m.%2$I AND %1$s OPERATOR(pg_catalog.<>) ''NaN'')', effective, columns ->> 'importance');
     is_forgotten text := format('(%s OPERATOR(pg_catalog.<) $2%s)', effective,
         ' AND m.' || quote_ident(columns ->> 'pinned') || ' IS NOT TRUE');
 BEGIN
@@ -362,7 +386,7 @@ COMMENT ON FUNCTION chrono_touch IS
 CREATE FUNCTION chrono_links(rel regclass) RETURNS regclass
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    links regclass := to_regclass(@extschema@.chrono_links_name(rel));
+    links regclass := @extschema@.chrono_beside(rel, @extschema@.chrono_links_name(rel));
 BEGIN
     IF links IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('table %s has no table of links', rel),
@@ -469,23 +493,25 @@ CREATE FUNCTION chrono_related_sql(rel regclass, depth integer, named jsonb, OUT
 DECLARE
     columns jsonb := @extschema@.chrono_columns(rel, '{id}', '{superseded_by}', named);
     id_type text := @extschema@.chrono_type(rel, columns ->> 'id');
+    qualified text := @extschema@.chrono_name(rel);
+    heir text := coalesce('m.' || quote_ident(columns ->> 'superseded_by'), 'NULL::' || id_type);
     -- A chain that leads nowhere or in a circle has no end.
-    survivor text := format('WITH RECURSIVE chain (id, heir) AS (
-            SELECT m.%2$I, %3$s FROM ONLY %1$s AS m WHERE m.%2$I OPERATOR(pg_catalog.=) %%s
+    survivor text := 'WITH RECURSIVE chain (id, heir) AS (
+            SELECT m.%2$I, %3$s FROM ONLY %1$s AS m WHERE m.%2$I OPERATOR(pg_catalog.=) %4$s
             UNION SELECT m.%2$I, %3$s FROM chain AS c JOIN ONLY %1$s AS m ON m.%2$I OPERATOR(pg_catalog.=) c.heir
-        ) SELECT chain.id FROM chain WHERE chain.heir IS NULL',
-        @extschema@.chrono_name(rel), columns ->> 'id', coalesce('m.' || quote_ident(columns ->> 'superseded_by'), 'NULL::' || id_type));
+        ) SELECT chain.id FROM chain WHERE chain.heir IS NULL';
 BEGIN
     IF depth IS NULL OR depth < 1 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'depth must be at least 1',
             DETAIL = format('It is %s.', coalesce(depth::text, 'NULL')), HINT = 'It is the number of links to follow.';
     END IF;
-    start := format('SELECT s.id::text FROM (%s) AS s', format(survivor, '$1::' || id_type));
+    start := format('SELECT s.id::text FROM (%s) AS s', format(survivor, qualified, columns ->> 'id', heir, '$1::' || id_type));
     step := format('SELECT DISTINCT ON (n.id) n.id::text, f.place::integer, l.relation
         FROM pg_catalog.unnest($1) WITH ORDINALITY AS f (id, place)
             JOIN %s AS l ON l.source OPERATOR(pg_catalog.=) f.id::%s CROSS JOIN LATERAL (%s) AS n
         WHERE NOT EXISTS (SELECT FROM pg_catalog.unnest($2) AS seen (id) WHERE seen.id OPERATOR(pg_catalog.=) n.id::text)
-        ORDER BY n.id, f.place, l.relation', @extschema@.chrono_name(@extschema@.chrono_links(rel)), id_type, format(survivor, 'l.target'));
+        ORDER BY n.id, f.place, l.relation', @extschema@.chrono_name(@extschema@.chrono_links(rel)), id_type,
+        format(survivor, qualified, columns ->> 'id', heir, 'l.target'));
 END $$;
 
 COMMENT ON FUNCTION chrono_related_sql IS 'internal: the statements of chrono_related';
@@ -622,8 +648,8 @@ BEGIN
             pg_catalog.max((s.memory).%4$I), pg_catalog.min((s.memory).%4$I)
         FROM @extschema@.chrono_search(NULL::%2$s, NULL, 2147483647, context => $1, recency_weight => 0, importance_weight => 0,
             created_at_column => %5$L, importance_column => %6$L, context_column => %7$L, decay_rate_column => %8$L, importance_at_column => %9$L) AS s',
-        vectors, @extschema@.chrono_name(rel), columns ->> 'embedding', columns ->> 'created_at', named ->> 'created_at', named ->> 'importance',
-        named ->> 'context', named ->> 'decay_rate', named ->> 'importance_at');
+        vectors, @extschema@.chrono_name(rel), columns ->> 'embedding', columns ->> 'created_at', columns ->> 'created_at', columns ->> 'importance',
+        columns ->> 'context', named ->> 'decay_rate', named ->> 'importance_at');
 END $$;
 
 COMMENT ON FUNCTION chrono_context_summary_sql IS 'internal: the statement of chrono_context_summary';
@@ -686,7 +712,7 @@ COMMENT ON FUNCTION chrono_create_merges IS 'makes the log of the merges of a ta
 CREATE FUNCTION chrono_merges(rel regclass) RETURNS regclass
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    merges regclass := to_regclass(@extschema@.chrono_merges_name(rel));
+    merges regclass := @extschema@.chrono_beside(rel, @extschema@.chrono_merges_name(rel));
 BEGIN
     IF merges IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('table %s has no log of merges', rel),
@@ -724,10 +750,11 @@ CREATE FUNCTION chrono_consolidate_sql(rel regclass, similarity_threshold double
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     columns jsonb := @extschema@.chrono_columns(rel, '{id,embedding,valid_to,superseded_by}',
-        '{context,created_at,importance,importance_at,decay_rate,valid_from,pinned}', named);
+        array_remove('{context,created_at,importance,importance_at,decay_rate,valid_from,pinned}'::text[],
+            CASE WHEN across_contexts THEN 'context' END), named);
     id text := quote_ident(columns ->> 'id');
     embedding text := quote_ident(columns ->> 'embedding');
-    context text := CASE WHEN across_contexts IS NOT TRUE THEN quote_ident(columns ->> 'context') END;
+    context text := quote_ident(columns ->> 'context');
     pinned text := quote_ident(columns ->> 'pinned');
     id_type text := @extschema@.chrono_type(rel, columns ->> 'id');
     operator text := (SELECT format('OPERATOR(%I.<=>)', nspname)
@@ -737,11 +764,11 @@ DECLARE
             WHERE n.%3$s %4$s m.%3$s <= $2 AND %5$s AND %7$s ORDER BY n.%3$s %4$s m.%3$s LIMIT 64) AS n
         WHERE m.%2$s = ANY ($1::%6$s[]) AND m.%2$s <> n.%2$s AND %8$s';
     rank text := concat_ws(', ',
-        CASE WHEN columns ?& '{importance,importance_at}' THEN replace(@extschema@.chrono_effective_sql(rel, columns), '$1', 'now()')
+        CASE WHEN columns ?& '{importance,importance_at}' THEN @extschema@.chrono_effective_sql(rel, columns, 'now()')
             ELSE 'm.' || quote_ident(columns ->> 'importance') END || ' DESC NULLS LAST',
         'm.' || quote_ident(columns ->> 'created_at') || ' DESC NULLS LAST', 'm.' || id);
     qualified text := @extschema@.chrono_name(rel);
-    links text := @extschema@.chrono_name(to_regclass(@extschema@.chrono_links_name(rel)));
+    links regclass := @extschema@.chrono_beside(rel, @extschema@.chrono_links_name(rel));
     merges text := @extschema@.chrono_merges_name(rel);
 BEGIN
     IF (similarity_threshold > 0 AND similarity_threshold <= 1) IS NOT TRUE THEN
@@ -760,7 +787,7 @@ BEGIN
     END IF;
     -- $1: the last identifier of the batch before, or NULL.
     scan := format('SELECT array_agg(b.id::text) FROM (SELECT m.%2$s AS id FROM ONLY %1$s AS m
-        WHERE ($1 IS NULL OR m.%2$s > $1::%3$s) AND %4$s ORDER BY m.%2$s LIMIT 1000) AS b',
+        WHERE m.%2$s IS NOT NULL AND ($1 IS NULL OR m.%2$s > $1::%3$s) AND %4$s ORDER BY m.%2$s LIMIT 1000) AS b',
         qualified, id, id_type, @extschema@.chrono_alive_sql('m', columns));
     -- $1: whose neighbours, $2: how far. Of contexts that are NULL none equals another.
     nearby := 'SELECT array_agg(p.l), array_agg(p.r), count(DISTINCT p.l) FROM ('
@@ -774,17 +801,17 @@ BEGIN
         ORDER BY m.%2$s FOR UPDATE SKIP LOCKED) AS l', qualified, id, id_type, @extschema@.chrono_alive_sql('m', columns));
     -- $1, $2: pairs, $3: identifiers to choose from, or NULL for all, $4: how far, $5: how many.
     plan := format('WITH node AS MATERIALIZED (
-            SELECT m.%2$s::text AS id, m.%3$s, %4$s AS context, (row_number() OVER (ORDER BY %5$s))::integer AS rank
+            SELECT m.%2$s::text AS id, m.%3$s AS embedding, %4$s AS context, (row_number() OVER (ORDER BY %5$s))::integer AS rank
             FROM ONLY %1$s AS m WHERE m.%2$s = ANY (ARRAY(SELECT DISTINCT unnest(coalesce($3, $1 || $2)))::%6$s[]) AND %7$s
         ), pair AS (
             SELECT l.rank AS l, r.rank AS r FROM unnest($1, $2) AS p (l, r) JOIN node l ON l.id = p.l JOIN node r ON r.id = p.r
-            WHERE l.%3$s %8$s r.%3$s <= $4 AND l.context IS NOT DISTINCT FROM r.context
+            WHERE l.embedding %8$s r.embedding <= $4 AND l.context IS NOT DISTINCT FROM r.context
         ), merge AS (
             SELECT c.* FROM (SELECT coalesce(array_agg(l), ''{}'') AS lefts, coalesce(array_agg(r), ''{}'') AS rights FROM pair) AS p
                 CROSS JOIN LATERAL @extschema@.chrono_components((SELECT count(*)::integer FROM node), p.lefts, p.rights)
                 WITH ORDINALITY AS c (member, survivor, parent, place)
         )
-        SELECT s.id AS survivor, a.id AS absorbed, 1 - (a.%3$s %8$s p.%3$s) AS similarity FROM merge g JOIN node s ON s.rank = g.survivor
+        SELECT s.id AS survivor, a.id AS absorbed, 1 - (a.embedding %8$s p.embedding) AS similarity FROM merge g JOIN node s ON s.rank = g.survivor
             JOIN node a ON a.rank = g.member JOIN node p ON p.rank = g.parent ORDER BY g.place LIMIT $5',
         qualified, id, embedding, coalesce('m.' || context, 'NULL::text'), rank, id_type, @extschema@.chrono_alive_sql('m', columns), operator);
     -- $1: survivors, $2: absorbed, $3: similarities, in the order of merging.
@@ -814,11 +841,11 @@ BEGIN
                 WHERE m.%2$s IN (SELECT source FROM link UNION SELECT target FROM link) FOR KEY SHARE SKIP LOCKED
             ), free AS (SELECT l.source, l.target, l.relation FROM locked AS l JOIN held s ON s.id = l.source JOIN held t ON t.id = l.target
             ), taken AS (SELECT * FROM link EXCEPT SELECT * FROM free)
-            SELECT array_agg(source::text) || array_agg(target::text) FROM taken', qualified, id, links, id_type);
+            SELECT array_agg(source::text) || array_agg(target::text) FROM taken', qualified, id, @extschema@.chrono_name(links), id_type);
         -- $1: survivors, $2: absorbed. The merges with links to move, in order.
         linked := format('SELECT g.survivor, g.absorbed FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS g (survivor, absorbed, place)
             WHERE EXISTS (SELECT FROM %1$s AS l WHERE l.source OPERATOR(pg_catalog.=) g.absorbed::%2$s)
-                OR EXISTS (SELECT FROM %1$s AS l WHERE l.target OPERATOR(pg_catalog.=) g.absorbed::%2$s) ORDER BY g.place', links, id_type);
+                OR EXISTS (SELECT FROM %1$s AS l WHERE l.target OPERATOR(pg_catalog.=) g.absorbed::%2$s) ORDER BY g.place', @extschema@.chrono_name(links), id_type);
         -- $1: the survivor, $2: the absorbed.
         move := format('WITH removed AS (
                 DELETE FROM %1$s AS l WHERE l.source OPERATOR(pg_catalog.=) $2::%3$s OR l.target OPERATOR(pg_catalog.=) $2::%3$s RETURNING l.*
@@ -827,15 +854,25 @@ BEGIN
                     NULL::%1$s, @extschema@.chrono_moved(pg_catalog.to_jsonb(r), $1, $2)) AS n
                 WHERE n.source OPERATOR(pg_catalog.<>) n.target ORDER BY n.source, n.target, n.relation
             ), added AS (
-                INSERT INTO %1$s SELECT * FROM moved ON CONFLICT DO NOTHING RETURNING *
+                %4$s FROM moved AS r ON CONFLICT DO NOTHING RETURNING *
             )
             UPDATE %2$s AS e SET links_removed = (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r)) FROM removed AS r),
                 links_added = coalesce((SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(a)) FROM added AS a), ''[]'')
-            WHERE e.absorbed OPERATOR(pg_catalog.=) $2::%3$s AND e.merged_at OPERATOR(pg_catalog.=) pg_catalog.now()', links, merges, id_type);
+            WHERE e.absorbed OPERATOR(pg_catalog.=) $2::%3$s AND e.merged_at OPERATOR(pg_catalog.=) pg_catalog.now()',
+            @extschema@.chrono_name(links), merges, id_type, @extschema@.chrono_insert_sql(links));
     END IF;
 END $$;
 
 COMMENT ON FUNCTION chrono_consolidate_sql IS 'internal: the statements of chrono_consolidate';
+
+-- Generated columns follow from the others, and identities move with their links.
+CREATE FUNCTION chrono_insert_sql(rel regclass) RETURNS text
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
+    RETURN (SELECT format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s', chrono_name(rel),
+            string_agg(quote_ident(attname), ', ' ORDER BY attnum), string_agg('r.' || quote_ident(attname), ', ' ORDER BY attnum))
+        FROM pg_attribute WHERE attrelid = rel AND attnum > 0 AND NOT attisdropped AND attgenerated = '');
+
+COMMENT ON FUNCTION chrono_insert_sql IS 'internal: the SQL that inserts whole rows r of a table';
 
 CREATE FUNCTION chrono_moved(link jsonb, survivor text, absorbed text) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -979,7 +1016,7 @@ DECLARE
     pinned text := quote_ident(columns ->> 'pinned');
     id_type text := @extschema@.chrono_type(rel, columns ->> 'id');
     qualified text := @extschema@.chrono_name(rel);
-    links text := @extschema@.chrono_name(to_regclass(@extschema@.chrono_links_name(rel)));
+    links regclass := @extschema@.chrono_beside(rel, @extschema@.chrono_links_name(rel));
     merges text := @extschema@.chrono_name(@extschema@.chrono_merges(rel));
 BEGIN
     -- $1: identifiers. The latest merge of each, the latest first.
@@ -1023,12 +1060,12 @@ BEGIN
                 DELETE FROM %1$s AS l USING added AS a WHERE l.source OPERATOR(pg_catalog.=) a.source AND l.target OPERATOR(pg_catalog.=) a.target
                     AND l.relation OPERATOR(pg_catalog.=) a.relation RETURNING @extschema@.chrono_link_key(pg_catalog.to_jsonb(l)) AS key
             )
-            INSERT INTO %1$s SELECT r.* FROM merge AS e CROSS JOIN LATERAL pg_catalog.jsonb_populate_recordset(NULL::%1$s, e.links_removed) AS r
+            %5$s FROM merge AS e CROSS JOIN LATERAL pg_catalog.jsonb_populate_recordset(NULL::%1$s, e.links_removed) AS r
                 JOIN ONLY %3$s AS s ON s.%4$s OPERATOR(pg_catalog.=) r.source JOIN ONLY %3$s AS t ON t.%4$s OPERATOR(pg_catalog.=) r.target
                 CROSS JOIN LATERAL @extschema@.chrono_link_key(@extschema@.chrono_moved(pg_catalog.to_jsonb(r), e.survivor::text, e.absorbed::text)) AS moved (key)
             WHERE NOT EXISTS (SELECT FROM added AS a WHERE @extschema@.chrono_link_key(pg_catalog.to_jsonb(a)) OPERATOR(pg_catalog.=) moved.key)
                 OR EXISTS (SELECT FROM deleted AS d WHERE d.key OPERATOR(pg_catalog.=) moved.key)
-            ON CONFLICT DO NOTHING', links, merges, qualified, id);
+            ON CONFLICT DO NOTHING', @extschema@.chrono_name(links), merges, qualified, id, @extschema@.chrono_insert_sql(links));
     END IF;
 END $$;
 

@@ -1,6 +1,7 @@
 """The memory layer under several sessions at once: nobody waits for a sweep, and nothing is lost."""
 
 import random
+import subprocess
 import threading
 import time
 
@@ -93,3 +94,29 @@ def test_touches_decay_and_forgetting_together(memories):
         "SELECT chrono_check(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indexrelid "
         "JOIN pg_am a ON a.oid = relam WHERE indrelid = 'memories'::regclass AND amname = 'chrono'"
     )
+
+
+def test_a_dump_has_all_of_it(memories):
+    """What was merged before a dump is undone after it is restored."""
+    long = "m" * 62
+    memories.psql(
+        f"SELECT chrono_create_memory('{long}', 4);"
+        f"INSERT INTO {long} (content, embedding) SELECT content, embedding FROM memories WHERE id < 5 ORDER BY id;"
+        f"SELECT chrono_link('{long}', 1, 2);"
+        f"INSERT INTO {long} (content, embedding, importance) SELECT content, embedding, 0.9 FROM memories WHERE id = 2;"
+    )
+    with connect(memories) as connection:
+        merges = connection.execute(f"SELECT survivor, absorbed FROM chrono_consolidate('{long}')")
+        assert merges.fetchall() == [("5", "2")]
+    dump = subprocess.run(
+        [memories.pg.bin / "pg_dump", memories.dsn()], check=True, capture_output=True, text=True
+    )
+    memories.psql("CREATE DATABASE restored")
+    memories.psql(dump.stdout, "restored")
+    with connect(memories, "restored") as connection:
+        for query, expected in {
+            f"SELECT chrono_unconsolidate('{long}', ARRAY[2])": (1,),
+            f"SELECT count(*) FROM chrono_related('{long}', 1) WHERE id = 2": (1,),
+            f"SELECT count(*) FROM chrono_search(NULL::{long}, '[1,1,1,1]', 20)": (5,),
+        }.items():
+            assert connection.execute(query).fetchone() == expected, query

@@ -25,6 +25,12 @@ INSERT INTO notes SELECT md5(i::text)::uuid, ARRAY[i, 1]::real[]::vector::halfve
 SELECT count, round(mean_importance::numeric, 6) AS mean, centroid, newest FROM chrono_context_summary('notes', md5('1'));
 SELECT count, round(mean_importance::numeric, 6) AS mean, centroid, newest FROM chrono_context_summary('notes', 'tag 1', context_column => 'tag');
 
+-- A column that the index does not have is told, not taken for one that nobody stated.
+CREATE TABLE half_indexed (id int, embedding vector(2), made timestamptz, context text, importance real);
+CREATE INDEX ON half_indexed USING chrono (embedding vector_cosine_ops, made, context);
+INSERT INTO half_indexed VALUES (1, '[1,0]', '2024-01-01', 'c', 0.25);
+SELECT state, message FROM mistake('SELECT chrono_context_summary(''half_indexed'', ''c'')');
+
 \x
 CREATE TABLE bare (id int, embedding vector(2), context text, created_at timestamptz, importance real);
 SELECT arguments, mistake.* FROM unnest(ARRAY['''memories'', NULL', '''bare'', ''x''', '''notes'', ''x''', '''notes'', ''x'', context_column => ''made''', 'NULL, ''x'''])

@@ -59,6 +59,18 @@ SELECT forgotten FROM chrono_decay('notes', forget_below => 0.2, importance_colu
     decay_rate_column => 'fading', pinned_column => 'keep');
 SELECT right(id::text, 1) AS id FROM notes ORDER BY id;
 
+-- The second number of an index is the rate, unless it is the importance.
+CREATE TABLE boosted (id int, e vector(2), boost real, importance float8, importance_at timestamptz);
+CREATE INDEX ON boosted USING chrono (e vector_l2_ops, boost, importance);
+INSERT INTO boosted VALUES (1, '[1,1]', 7, 0.5, now() - interval '10 hours');
+SELECT * FROM chrono_decay('boosted', importance_column => 'importance');
+SELECT boost, importance BETWEEN 0.49 AND 0.5 AS faded FROM boosted;
+
+-- A rate that is not a number leaves the importance as it is.
+INSERT INTO notes VALUES ('00000000-0000-0000-0000-000000000008', 0.5, now() - interval '10 hours', 'NaN', false), ('00000000-0000-0000-0000-000000000009', 0.5, now() - interval '10 hours', 'infinity', true);
+SELECT * FROM chrono_decay('notes', forget_below => 0.2, importance_column => 'weight', importance_at_column => 'weighed', decay_rate_column => 'fading', pinned_column => 'keep');
+SELECT weight FROM notes WHERE right(id::text, 1) IN ('8', '9') ORDER BY id;
+
 -- Mistakes
 CREATE VIEW a_view AS SELECT * FROM often;
 CREATE TABLE parts (importance real, importance_at timestamptz) PARTITION BY RANGE (importance);
