@@ -948,6 +948,19 @@ END $$;
 
 COMMENT ON FUNCTION chrono_lock_duplicates IS 'internal: locks duplicates';
 
+-- A merge is done as a whole or not at all.
+CREATE FUNCTION chrono_check_changed(rel regclass, changed bigint, expected bigint) RETURNS void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF changed <> expected THEN
+        RAISE EXCEPTION USING ERRCODE = 'triggered_action_exception', MESSAGE = format('%s rows of %s were changed instead of %s', changed, rel, expected),
+            DETAIL = 'A trigger kept rows as they were, or several have the same identifier.',
+            HINT = 'Let the triggers pass what changes the end of a memory and the one that supersedes it.';
+    END IF;
+END $$;
+
+COMMENT ON FUNCTION chrono_check_changed IS 'internal: fails where a statement did not change the rows that it should';
+
 CREATE FUNCTION chrono_consolidate(
     rel regclass,
     similarity_threshold double precision DEFAULT 0.95,
@@ -977,6 +990,7 @@ DECLARE
     gone text[];
     similarities double precision[];
     merge record;
+    changed bigint;
 BEGIN
     IF dry_run IS NOT TRUE THEN
         PERFORM @extschema@.chrono_merges(rel);
@@ -995,6 +1009,8 @@ BEGIN
         EXECUTE statements.pin USING survivors, gone;
     END IF;
     EXECUTE statements.supersede USING survivors, gone;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    PERFORM @extschema@.chrono_check_changed(rel, changed, coalesce(pg_catalog.cardinality(gone), 0));
     IF statements.linked IS NOT NULL THEN
         FOR merge IN EXECUTE statements.linked USING survivors, gone LOOP
             EXECUTE statements.move USING merge.survivor, merge.absorbed;
@@ -1093,6 +1109,7 @@ DECLARE
     merge record;
     found record;
     later text;
+    changed bigint;
 BEGIN
     FOR merge IN EXECUTE statements.find USING ids::text[] LOOP
         IF merge.id IS NULL THEN
@@ -1118,6 +1135,8 @@ BEGIN
             EXECUTE statements.restore USING merge.id;
         END IF;
         EXECUTE statements.revive USING merge.id;
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        PERFORM @extschema@.chrono_check_changed(rel, changed, 1);
         IF statements.inherit IS NOT NULL THEN
             EXECUTE statements.inherit USING merge.id;
             EXECUTE statements.unpin USING merge.id;

@@ -8,6 +8,7 @@
 
 use pgrx::iter::TableIterator;
 use pgrx::{name, pg_extern};
+use std::collections::HashSet;
 
 use crate::error::{Error, OrRaise, Result};
 
@@ -51,9 +52,10 @@ fn components(count: usize, pairs: &[(i32, i32)]) -> Result<Vec<Member>> {
     };
 
     let mut found = Vec::new();
-    let mut seen = vec![false; count + 1];
-    for survivor in 1..=count {
-        if std::mem::replace(&mut seen[survivor], true) {
+    // Of the rows in pairs alone: a caller may claim any count.
+    let mut seen = HashSet::new();
+    for &(survivor, _) in &edges {
+        if !seen.insert(survivor) {
             continue;
         }
         let first = found.len();
@@ -61,7 +63,7 @@ fn components(count: usize, pairs: &[(i32, i32)]) -> Result<Vec<Member>> {
         let mut from = (survivor, 0);
         loop {
             for &(parent, member) in neighbours(from.0) {
-                if !std::mem::replace(&mut seen[member], true) {
+                if seen.insert(member) {
                     found.push(Member {
                         member,
                         survivor,
@@ -157,6 +159,8 @@ mod tests {
     fn nothing_and_self_and_nonsense() {
         assert_eq!(merged(0, &[]), []);
         assert_eq!(merged(2, &[(1, 1)]), []);
+        let most = i32::MAX;
+        assert_eq!(merged(usize::MAX, &[(most, 2)]), [(most as usize, 2, 2)]);
         for pair in [(0, 1), (1, 3), (-1, 1)] {
             assert!(components(2, &[pair]).is_err());
         }

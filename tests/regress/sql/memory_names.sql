@@ -111,3 +111,43 @@ SELECT call, state, message FROM unnest(ARRAY['chrono_touch(''seen'', ARRAY[1])'
     'chrono_schedule(NULL)', 'chrono_search(NULL::seen, ''[1,0]'')', 'chrono_search(NULL::record, ''[1,0]'')', 'chrono_search(1, ''[1,0]'')',
     'chrono_search(NULL::memories, ''[1,0,0]'')', 'chrono_search(NULL::memories, ''[1,0]'', 0)', 'chrono_search(NULL::memories, ''[1,0]'', diversity => ''NaN'')'
 ]) call, mistake('SELECT ' || call);
+
+-- A trigger that keeps rows as they are keeps all of a merge from being done, and from being undone.
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER keep BEFORE UPDATE ON memories FOR EACH ROW WHEN (OLD.id = 2) EXECUTE FUNCTION keep();
+\x
+SELECT * FROM mistake('SELECT chrono_consolidate(''memories'')');
+ALTER TABLE memories DISABLE TRIGGER keep;
+SELECT survivor, absorbed FROM chrono_consolidate('memories');
+ALTER TABLE memories ENABLE TRIGGER keep;
+SELECT * FROM mistake('SELECT chrono_unconsolidate(''memories'', ARRAY[2])');
+\x
+SELECT count(*) FROM memories_merges;
+
+-- What anybody may call takes no more time than what it is given.
+SELECT * FROM chrono_components(2147483647, ARRAY[2147483647], ARRAY[2]);
+
+-- The extensions in schemas of their own, on no path; vectors of half precision
+SET client_min_messages = warning;
+DROP EXTENSION vector CASCADE;
+RESET client_min_messages;
+CREATE SCHEMA "The Extension";
+CREATE SCHEMA "The Vectors";
+CREATE EXTENSION vector SCHEMA "The Vectors";
+CREATE EXTENSION chronomind SCHEMA "The Extension";
+CREATE SCHEMA app;
+SET search_path = app;
+SELECT "The Extension".chrono_create_memory('full', 2);
+CREATE TABLE halves (LIKE "full" INCLUDING DEFAULTS);
+ALTER TABLE halves ADD PRIMARY KEY (id), ALTER embedding TYPE "The Vectors".halfvec(2);
+CREATE INDEX ON halves USING chrono (embedding "The Extension".halfvec_cosine_ops, created_at, importance, decay_rate, context);
+SELECT "The Extension".chrono_create_links('halves'), "The Extension".chrono_create_merges('halves');
+INSERT INTO halves (id, content, context, embedding) VALUES (1, 'a', 'c', '[1,0]'), (2, 'b', 'c', '[1,0.01]'), (3, 'c', 'd', '[0,1]');
+INSERT INTO "full" TABLE halves;
+SELECT rel, "The Extension".chrono_touch(rel, ARRAY[1, 2]), "The Extension".chrono_link(rel, 2, 3) FROM unnest('{full,halves}'::regclass[]) rel;
+SELECT forgotten FROM unnest('{full,halves}'::regclass[]) rel, "The Extension".chrono_decay(rel, forget_below => 0.01);
+SELECT rel, survivor, absorbed FROM unnest('{full,halves}'::regclass[]) rel, "The Extension".chrono_consolidate(rel);
+SELECT rel, id, path FROM unnest('{full,halves}'::regclass[]) rel, "The Extension".chrono_related(rel, 2);
+SELECT "The Extension".chrono_unconsolidate(rel, ARRAY[2]) FROM unnest('{full,halves}'::regclass[]) rel;
+SELECT rel, count, centroid FROM unnest('{full,halves}'::regclass[]) rel, "The Extension".chrono_context_summary(rel, 'c');
+SELECT (memory).id FROM "The Extension".chrono_search(NULL::halves, '[0,1]', 2, diversity => 0.1);
