@@ -318,7 +318,8 @@ impl NearSearch {
             }
         }
         // By rounding, and by metrics other than a distance, it need not be the first.
-        self.nearest().map(|(id, _)| id).find(|&id| is_wanted(id))
+        let mut nearest = self.walk.beam.nearest().iter().map(|c| c.id());
+        nearest.find(|&id| is_wanted(id))
     }
 
     /// The nodes found with their keys, nearest first.
