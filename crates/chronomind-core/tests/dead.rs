@@ -8,8 +8,9 @@ use std::sync::atomic::AtomicU64;
 use chronomind_core::arena::HeapRegion;
 use chronomind_core::distance::{Element, Metric};
 use chronomind_core::epoch::{Epochs, Participant};
-use chronomind_core::graph::{Graph, GraphConfig, Inserter, NearSearch, State};
+use chronomind_core::graph::{Graph, GraphConfig, GraphNear, Inserter, NearSearch, State};
 use chronomind_core::index::{Index, IndexConfig};
+use chronomind_core::scan::{Care, Near};
 use common::{Data, Random, bytes};
 use proptest::prelude::*;
 
@@ -219,6 +220,42 @@ fn what_is_stopped_is_done_by_the_next() {
     churned.unlink();
     assert_eq!((graph.dead_nodes(), graph.free_nodes()), (0, dead));
     churned.check(data.query(0));
+}
+
+/// A search that goes on after all that it had met is gone still finds what is left, in order.
+#[test]
+fn a_walk_outlives_all_that_it_has_met() {
+    let heap = HeapRegion::new(32 << 20);
+    let mut churned = Churned::new(&heap, config(Metric::L2, 2, 4));
+    for at in 0..2_000 {
+        churned.insert(&[at as f32, 1.0]);
+    }
+    let graph = churned.graph;
+    let mut near = GraphNear::new(graph, graph.probe(&bytes(&[0.0, 1.0])).unwrap(), 10);
+    let mut before = Vec::new();
+    assert!(near.advance());
+    near.drain(&mut before);
+    assert!(!before.is_empty());
+    // Neither near the query nor on the way to it.
+    let left: Vec<u32> = (0..10).map(|at| 1_903 + 7 * at).collect();
+    let gone: Vec<u32> = (0..2_000).filter(|id| !left.contains(id)).collect();
+    gone.iter().for_each(|&id| churned.retire(id));
+    churned.unlink();
+    // Some places are used again, by what lies elsewhere.
+    let newcomers: Vec<u32> = (0..30)
+        .map(|at| churned.insert(&[-500.0 - at as f32, 1.0]))
+        .collect();
+    let measured = near.cost();
+    let mut after = Vec::new();
+    while near.advance() {}
+    near.drain(&mut after);
+    assert!(near.cost() >= measured);
+    assert_eq!(near.frontier(Care::Thorough), f64::INFINITY);
+    let is_there = |id: &u32| graph.state(*id) == State::Live;
+    assert!(after.iter().all(|(id, _)| is_there(id)));
+    let mut found: Vec<u32> = after.iter().map(|&(id, _)| id).collect();
+    found.retain(|id| !newcomers.contains(id));
+    assert_eq!(found, left);
 }
 
 /// Pages that name places without a row, and places that were stored and turn out to have none.

@@ -71,6 +71,17 @@ impl Graph<'_> {
         self.give_free(id);
     }
 
+    /// How often dead nodes have left the graph; wraps.
+    pub(super) fn departures(&self) -> u32 {
+        self.header.departures.load(Ordering::Relaxed)
+    }
+
+    /// Whether a node may have rows that somebody still has to see. If so, its vector stays as it is
+    /// while the caller is pinned, also where the node was met under another pin.
+    pub(super) fn has_rows(&self, id: u32) -> bool {
+        matches!(self.state(id), State::Stored | State::Linking | State::Live)
+    }
+
     pub(super) fn is_dead(&self, id: u32) -> bool {
         self.node(id).state() == State::Dead
     }
@@ -79,9 +90,9 @@ impl Graph<'_> {
     pub(super) fn empty(&self, id: u32) {
         for layer in 0..=self.node(id).layer() {
             for slot in self.list(id, layer) {
-                // Relaxed: those who read the list still may see either; for all others an epoch or
-                // the node's state comes in between.
-                slot.store(0, Ordering::Relaxed);
+                // Release: pairs with the Acquire of those who still read the list, and may see
+                // either; who finds it empty finds the departure counted.
+                slot.store(0, Ordering::Release);
             }
         }
     }

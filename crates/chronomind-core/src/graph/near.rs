@@ -17,6 +17,13 @@
 //! nodes, and three times `ef` more, which serves small numbers of wanted rows as well as large ones.
 //! Under [`Care::Plain`] it is twice as many and nothing else: how careful an order by distance is,
 //! `ef` alone decides.
+//!
+//! # When nodes die meanwhile
+//!
+//! A search may be continued when those that it has met are gone ([`unlink`](super::unlink)). A dead or
+//! free node is not settled: it has no rows that the search is for, and its vector may be overwritten.
+//! And where all ways on led through such nodes the walk is at its end long before the graph is, so it
+//! begins again if any have left.
 
 use super::search::Walk;
 use super::{Graph, Probe};
@@ -38,6 +45,8 @@ pub struct GraphNear<'r> {
     ef: usize,
     walk: Walk,
     stage: Stage,
+    /// How often dead nodes had left the graph when the walk began.
+    departures: u32,
     /// Nodes settled in this step.
     settled: Vec<u32>,
     /// Keys of settled nodes, ascending.
@@ -64,6 +73,7 @@ impl<'r> GraphNear<'r> {
             ef,
             walk: Walk::default(),
             stage: Stage::New,
+            departures: 0,
             settled: Vec::new(),
             keys: Vec::new(),
             fresh: Vec::new(),
@@ -94,8 +104,12 @@ fn margin(metric: Metric) -> Option<f64> {
 impl Near for GraphNear<'_> {
     fn advance(&mut self) -> bool {
         if self.stage == Stage::New {
+            let measured = self.walk.measured;
+            self.departures = self.graph.departures();
+            self.keys.clear();
             self.walk.beam.reset(self.ef, true);
             self.graph.enter(&mut self.walk, &self.probe);
+            self.walk.measured = measured;
             self.stage = Stage::First;
         }
         let most = match self.stage {
@@ -104,7 +118,10 @@ impl Near for GraphNear<'_> {
         };
         for _ in 0..most {
             match self.graph.expand_next(&mut self.walk, &self.probe, 0) {
-                Some(candidate) => self.settled.push(candidate.id()),
+                Some(candidate) if self.graph.has_rows(candidate.id()) => {
+                    self.settled.push(candidate.id());
+                }
+                Some(_) => {}
                 None => break,
             }
         }
@@ -120,6 +137,8 @@ impl Near for GraphNear<'_> {
             let capacity = self.keys.len().clamp(self.ef, LARGEST_BEAM.max(self.ef));
             self.stage = if self.walk.beam.refill(capacity) {
                 Stage::Further
+            } else if self.departures != self.graph.departures() {
+                Stage::New
             } else {
                 Stage::Exhausted
             };

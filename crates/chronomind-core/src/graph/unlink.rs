@@ -13,11 +13,12 @@
 //!    id of a dead node, and go on to its neighbours from there. So the lists of the dead are emptied
 //!    before the third grace period, and only after it are they free.
 //!
-//! A search may therefore hold the id of a node that is used again, and that is harmless. It computed
-//! the distance when it met the id, and reads the vector of no node but those it meets under its pin,
-//! which are not free. What it reads of the held one is its list, empty or that of the new node, whose
-//! ids are as good as any, and its postings, which belong to rows that came after the search began: no
-//! snapshot it serves sees them. Each id is met once, so it ends.
+//! A search may therefore hold the id of a node that is used again, and that is harmless. It reads
+//! the vectors of nodes that it meets under its pin, which are not free, and of held ones that are alive
+//! under its pin, which outlive it. What it reads of others is their list, empty or that of the new node,
+//! whose ids are as good as any, and their postings, which belong to rows that came after the search
+//! began: no snapshot it serves sees them. Each id is met once, so it ends. Where it comes to an end
+//! because all that it held has left, it begins again ([`GraphNear`](super::GraphNear)).
 //!
 //! One call at a time: vacuum is alone on its table. It is the only one that frees nodes, so it needs
 //! no pin itself. When it is stopped the dead are dead still, and the next call begins again.
@@ -102,6 +103,7 @@ impl Graph<'_> {
             self.refill(id, inserter);
         }
         self.rejoin(inserter, interrupt)?;
+        self.header.departures.fetch_add(1, Ordering::Relaxed);
         for &id in &dead.ids {
             self.empty(id);
         }

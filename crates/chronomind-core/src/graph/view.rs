@@ -95,6 +95,8 @@ pub struct GraphHeader {
     /// Nodes that have ever died, and those of them whose place is free again; both wrap.
     pub(super) retired: AtomicU32,
     pub(super) freed: AtomicU32,
+    /// How often dead nodes have left the graph; wraps.
+    pub(super) departures: AtomicU32,
 }
 
 /// A view of a graph.
