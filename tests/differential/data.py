@@ -61,6 +61,10 @@ def tables(seed, whole):
     yield _small(random, "extremes", "<->", 4, nulls=0.05, extremes=True)
     yield _small(random, "halves", "<#>", 6, nulls=0.02, element="halfvec")
     yield _small(random, "grid", "<+>", 2)
+    # With as many dimensions vectors have codes.
+    yield _small(random, "codes", "<->", 80, nulls=0.05)
+    yield _small(random, "half_codes", "<#>", 64, element="halfvec")
+    yield _small(random, "turned_codes", "<=>", 100, nulls=0.1)
     yield _clustered(random)
     yield _memories(random, whole)
 

@@ -184,11 +184,14 @@ impl<'r> Graph<'r> {
                 _ => key,
             };
             let (key, error) = (f64::from(estimate.key), f64::from(estimate.error));
-            // `max` and `min` forget NaN, which comes of numbers out of range.
-            brackets.push((
-                distance(key - error).max(least),
-                distance(key + error).min(most),
-            ));
+            brackets.push(if (key + error).is_finite() {
+                (
+                    distance(key - error).max(least),
+                    distance(key + error).min(most),
+                )
+            } else {
+                (least, most)
+            });
         });
     }
 

@@ -261,7 +261,7 @@ impl Unseen {
         self.cost += cost::look(count);
         self.columns.hold_zones(&below, zones, view.question.scored);
         let mut bounds = [0; LANES];
-        let distances = [(view.reach.nearest, FARTHEST); LANES];
+        let distances = [(view.reach.nearest, f64::INFINITY); LANES];
         let bounded = view.bounds(&self.columns, &distances, &mut bounds);
         let at = entry.group.or_else(|| self.free.pop()).unwrap_or_else(|| {
             self.groups.push(Group {
