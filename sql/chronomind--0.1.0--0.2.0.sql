@@ -529,7 +529,8 @@ DECLARE
 BEGIN
     EXECUTE statements.start INTO start USING source;
     IF start IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = pg_catalog.format('there is no memory %s in %s', coalesce(source, 'NULL'), rel);
+        RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = pg_catalog.format('there is no memory %s in %s', coalesce(source, 'NULL'), rel),
+            DETAIL = 'It is not there, or what it was merged into is not, or that leads in a circle.';
     END IF;
     ids := ARRAY[start];
     parents := ARRAY[NULL::integer];

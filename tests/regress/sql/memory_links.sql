@@ -24,6 +24,7 @@ SELECT * FROM chrono_related('memories', 4);
 -- A circle of merged ones, which no function makes, leads nowhere, and the walk ends.
 UPDATE memories SET superseded_by = 4 WHERE id = 9;
 SELECT * FROM chrono_related('memories', 1, depth => 5);
+SELECT state, message, detail FROM mistake('SELECT chrono_related(''memories'', 4)');
 UPDATE memories SET superseded_by = NULL WHERE id = 9;
 
 -- At most so many from one; what is there already is no mistake even then.
