@@ -70,13 +70,15 @@ def test_tables_have_jobs_of_their_own(cron):
     with connect(cron) as connection:
         long = "m" * 60
         connection.execute('CREATE SCHEMA "An App"')
-        for name in ('"An App".memories', long + "1", long + "2"):
+        odd = '"it\'s %s \\ $1"'
+        for name in ('"An App".memories', long + "1", long + "2", odd):
             connection.execute("SELECT chrono_create_memory(%s, 2)", [name])
             connection.execute("SELECT chrono_schedule(%s)", [name])
-        assert len({job for job, *_ in jobs(connection)}) == 6
+        assert len({job for job, *_ in jobs(connection)}) == 8
         for _, _, command, _ in jobs(connection):
             connection.execute(command)
-        connection.execute("SELECT chrono_unschedule(%s)", [long + "1"])
+        for name in (long + "1", odd):
+            connection.execute("SELECT chrono_unschedule(%s)", [name])
         assert len(jobs(connection)) == 4
 
 
