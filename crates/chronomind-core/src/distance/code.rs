@@ -74,6 +74,8 @@ pub struct CodeQuery {
     scale: Scale,
     /// What rounding adds to an error at most: lengths are rounded, and so are the sums of a full measure.
     rounding: f64,
+    /// What a full measure may lose of a product of lengths because the products of elements are too small.
+    lost: f64,
     /// [`CLEAR`] times what part of an error is to be expected.
     clear: f64,
 }
@@ -110,6 +112,7 @@ impl CodeQuery {
         let dimensions = self.elements.len() as f64;
         self.scale = scale;
         self.rounding = dimensions * f64::from(f32::EPSILON);
+        self.lost = dimensions * f64::from(f32::MIN_POSITIVE);
         self.clear = CLEAR / dimensions.sqrt();
     }
 
@@ -121,29 +124,31 @@ impl CodeQuery {
         let (e, f) = (f64::from(self.scale.error), f64::from(scale.error));
         let error = e + f + e * f;
         let (clear, rounding) = (error * self.clear, self.rounding);
-        match metric {
+        let (key, error, is_clear) = match metric {
             Metric::L2 | Metric::L1 => {
                 let lengths = a * a + b * b;
                 let key = (lengths - 2.0 * product).max(0.0);
-                Estimate {
-                    key: key as f32,
-                    error: (2.0 * a * b * error + lengths * 2.0 * rounding) as f32,
-                    is_clear: key >= 2.0 * a * b * clear,
-                }
+                let rounding = lengths * 2.0 * rounding + self.lost;
+                let error = 2.0 * a * b * error + rounding;
+                (key, error, key >= 2.0 * a * b * clear)
             }
-            Metric::InnerProduct => Estimate {
-                key: -product as f32,
-                error: (a * b * (error + rounding)) as f32,
-                is_clear: a * b - product >= a * b * clear,
-            },
+            Metric::InnerProduct => (
+                -product,
+                a * b * (error + rounding) + self.lost,
+                a * b - product >= a * b * clear,
+            ),
             Metric::Cosine => {
-                let key = 1.0 - (product / (a * b)).clamp(-1.0, 1.0);
-                Estimate {
-                    key: key as f32,
-                    error: (error + rounding) as f32,
-                    is_clear: key >= clear,
-                }
+                let inverse = (a * b).recip();
+                let key = 1.0 - (product * inverse).clamp(-1.0, 1.0);
+                let error = error + rounding + self.lost * inverse;
+                (key, error, key >= clear)
             }
+        };
+        let is_in_range = key.abs() + error < f64::from(f32::MAX);
+        Estimate {
+            key: key as f32,
+            error: if is_in_range { error } else { f64::INFINITY } as f32,
+            is_clear: is_clear && is_in_range,
         }
     }
 
@@ -222,6 +227,10 @@ mod tests {
             }
             _ => 1.0,
         };
+        // Queries by cosine have length one, or this could be out of range.
+        if !inverse.is_normal() {
+            return f32::NAN;
+        }
         metric.key(raw, inverse)
     }
 
@@ -235,7 +244,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn errors_are_not_exceeded((query, vector) in vectors(), own in any::<bool>()) {
+        fn errors_are_not_exceeded(
+            (mut query, mut vector) in vectors(),
+            own in any::<bool>(),
+            scales in prop_oneof![Just([1.0; 2]), prop::array::uniform2(-42..19)
+                .prop_map(|tens| tens.map(|tens| 10_f64.powi(tens) as f32))],
+        ) {
+            query.iter_mut().for_each(|x| *x *= scales[0]);
+            vector.iter_mut().for_each(|x| *x *= scales[1]);
             prop_assume!(largest(&query) > 0.0 && largest(&vector) > 0.0);
             let mut code = vec![0; vector.len()];
             let scale = encode(&vector, &mut code);
@@ -253,7 +269,9 @@ mod tests {
                 let estimate = from.estimate(metric, sum, scale);
                 let key = full_key(metric, &query, &vector);
                 prop_assert!(
-                    (key - estimate.key).abs() <= estimate.error,
+                    key.is_nan()
+                        || estimate.error.is_infinite()
+                        || (key - estimate.key).abs() <= estimate.error,
                     "{metric:?} {key} {estimate:?}"
                 );
             }
