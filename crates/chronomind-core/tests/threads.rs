@@ -111,7 +111,7 @@ fn check_search(graph: &Graph<'_>, query: &[f32], search: &mut NearSearch) {
 }
 
 /// Vacuums in the test of churn.
-const ROUNDS: usize = 16;
+const ROUNDS: usize = if cfg!(debug_assertions) { 4 } else { 16 };
 
 /// Who is where in the test of churn; every thread has a participant.
 struct Churn<'a> {
