@@ -224,11 +224,17 @@ def test_readers_and_writers_get_along_with_vacuums_that_make_room(items):
         connection.execute("SELECT chrono_check('items_idx')")
 
     with connect(items) as connection:
-        before = size(connection)
         with Load(items, replace(0), replace(1), touch, read, read, read, vacuum, check):
             time.sleep(12)
         assert_whole(connection)
         connection.execute("VACUUM items")
         assert_whole(connection)
-        # Cursors keep what is gone for a while, so it takes more room than at rest.
-        assert size(connection) <= 6 * before
+        # How much room it took while cursors kept what was gone depends on the machine; but now that they
+        # are closed, all of that room serves again.
+        before = size(connection)
+        for number in range(10**4, 10**4 + 300):
+            replace(0)(connection, number)
+            if number % 50 == 0:
+                connection.execute("VACUUM items")
+        assert_whole(connection)
+        assert size(connection) <= 1.1 * before

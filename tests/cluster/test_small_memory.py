@@ -4,7 +4,7 @@ import pytest
 
 from scripts.cluster import Cluster
 
-MEGABYTES = 24
+MEGABYTES = 30
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def server(pg):
 
 
 def rows(first, last):
-    """Rows of 384 dimensions: 1,000 take about 2 MB of shared memory."""
+    """Rows of 384 dimensions: 1,000 take about 2.4 MB of shared memory."""
     return f"""SELECT i AS id, array_fill(i::real, ARRAY[384])::vector(384) AS v
         FROM generate_series({first}, {last}) AS i"""
 
