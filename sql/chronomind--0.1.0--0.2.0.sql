@@ -399,7 +399,7 @@ COMMENT ON FUNCTION chrono_links IS 'internal: the table of the links between th
 
 -- Of chrono_link: $1 is the source, $2 the target, $3 the relation.
 CREATE FUNCTION chrono_link_sql(rel regclass, source text, target text, relation text, max_links integer, named jsonb,
-        OUT lock text, OUT find text, OUT known text, OUT number text, OUT make text)
+        OUT ends text, OUT lock text, OUT share text, OUT known text, OUT number text, OUT make text)
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     id text := @extschema@.chrono_columns(rel, '{id}', named => named) ->> 'id';
@@ -415,8 +415,10 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'max_links must be at least 1',
             DETAIL = format('It is %s.', coalesce(max_links::text, 'NULL')), HINT = 'It is the number of links that a memory may have.';
     END IF;
-    find := format('SELECT true FROM ONLY %s AS m WHERE m.%I OPERATOR(pg_catalog.=) $1::%s', @extschema@.chrono_name(rel), id, id_type);
-    lock := find || ' FOR NO KEY UPDATE';
+    ends := format('SELECT e.is_source FROM (VALUES ($1::%1$s, true), ($2::%1$s, false)) AS e (id, is_source) ORDER BY e.id', id_type);
+    lock := format('SELECT true FROM ONLY %s AS m WHERE m.%I OPERATOR(pg_catalog.=) $1::%s', @extschema@.chrono_name(rel), id, id_type);
+    share := lock || ' FOR KEY SHARE';
+    lock := lock || ' FOR NO KEY UPDATE';
     known := format('SELECT EXISTS (SELECT FROM %1$s AS l WHERE l.source OPERATOR(pg_catalog.=) $1::%2$s
         AND l.target OPERATOR(pg_catalog.=) $2::%2$s AND l.relation OPERATOR(pg_catalog.=) $3)', links, id_type);
     number := format('SELECT pg_catalog.count(*) FROM %s AS l WHERE l.source OPERATOR(pg_catalog.=) $1::%s', links, id_type);
@@ -437,17 +439,24 @@ CREATE FUNCTION chrono_link(
 DECLARE
     statements record := @extschema@.chrono_link_sql(rel, source::text, target::text, relation, max_links,
         pg_catalog.jsonb_build_object('id', id_column));
+    of_source boolean;
+    has_source boolean;
+    has_target boolean;
     is_there boolean;
     has_links bigint;
 BEGIN
-    -- The lock makes others wait who count the links of the same source.
-    EXECUTE statements.lock INTO is_there USING source;
-    IF is_there IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = pg_catalog.format('there is no memory %s in %s', source, rel);
-    END IF;
-    EXECUTE statements.find INTO is_there USING target;
-    IF is_there IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = pg_catalog.format('there is no memory %s in %s', target, rel);
+    -- The lock of the source makes others wait who count its links. That of the target is the one which the
+    -- foreign key takes; taken here, both are locked in the order in which chrono_touch locks.
+    FOR of_source IN EXECUTE statements.ends USING source, target LOOP
+        IF of_source THEN
+            EXECUTE statements.lock INTO has_source USING source;
+        ELSE
+            EXECUTE statements.share INTO has_target USING target;
+        END IF;
+    END LOOP;
+    IF has_source IS NULL OR has_target IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'no_data_found',
+            MESSAGE = pg_catalog.format('there is no memory %s in %s', CASE WHEN has_source IS NULL THEN source ELSE target END, rel);
     END IF;
     EXECUTE statements.known INTO is_there USING source, target, relation;
     IF is_there THEN

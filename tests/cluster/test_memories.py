@@ -7,7 +7,7 @@ import time
 
 import psycopg
 import pytest
-from checks import Load, connect
+from checks import Load, connect, wait_until
 
 MEMORIES = 200
 SECONDS = 4
@@ -63,6 +63,23 @@ def test_no_more_links_than_allowed(memories):
         worker.join()
     assert memories.value("SELECT count(*) FROM memories_links") == "50"
     assert len(refused) == MEMORIES - 2 - 50
+
+
+def test_a_link_locks_its_ends_in_the_order_of_touches(memories):
+    """Whatever its direction: so that links and touches of the same memories do not wait in a circle."""
+    with connect(memories) as holder, connect(memories) as linker, connect(memories) as other:
+        for source, target in [(5, 2), (2, 5)]:
+            with holder.transaction(force_rollback=True):
+                holder.execute("DELETE FROM memories WHERE id = 2")
+                link = threading.Thread(
+                    target=linker.execute, args=["SELECT chrono_link('memories', %s, %s)", [source, target]]
+                )
+                link.start()
+                waits = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s"
+                wait_until(lambda: other.execute(waits, [linker.info.backend_pid]).fetchone()[0])
+                other.execute("SELECT FROM memories WHERE id = 5 FOR UPDATE NOWAIT")
+            link.join()
+    assert memories.value("SELECT count(*) FROM memories_links") == "2"
 
 
 def test_touches_decay_and_forgetting_together(memories):
