@@ -11,8 +11,9 @@ use chronomind_core::postings::bits;
 
 use crate::error::Result;
 use crate::pages::append::while_nobody_appends;
+use crate::pg::interrupt;
 use crate::pg::relation::Relation;
-use crate::pg::{interrupt, wait};
+use crate::pg::wait::{self, Wait};
 use crate::recovery::Memory;
 use crate::shmem;
 
@@ -31,7 +32,12 @@ pub fn reclaim(index: Relation, memory: &Memory) -> Result<()> {
         interrupt::vacuum_delay();
         false
     };
-    let freed = graph.unlink(shmem::epochs()?, &mut Inserter::default(), &mut interrupt)?;
+    let freed = graph.unlink(
+        shmem::epochs()?,
+        &mut Inserter::default(),
+        &mut interrupt,
+        &mut || wait::briefly(Wait::Readers),
+    )?;
     memory.index.add_drift(freed);
     let sparse = sparse_blocks(memory);
     if !sparse.is_empty() && has_passed(shmem::epochs()?) {
@@ -92,7 +98,7 @@ fn has_passed(epochs: Epochs<'static>) -> bool {
         if epochs.is_safe(stamp) {
             return true;
         }
-        wait::briefly();
+        wait::briefly(Wait::Readers);
     }
     false
 }

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::interrupt;
+use super::wait::Wait;
 use crate::error::{Error, Result};
 
 /// Between two looks at interrupts and progress.
@@ -47,6 +48,7 @@ fn run_once(
     tick: &mut impl FnMut(),
 ) -> Result<Ended> {
     let stop = AtomicBool::new(false);
+    let _shown = Wait::Link.show();
     thread::scope(|scope| {
         let blocked = Blocked::all();
         let workers: Vec<_> = (0..threads)

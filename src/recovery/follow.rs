@@ -39,7 +39,8 @@ use crate::error::Result;
 use crate::pages::changes::{Changes, added};
 use crate::pages::{self, segment};
 use crate::pg::relation::Relation;
-use crate::pg::{interrupt, notice, replay, wait};
+use crate::pg::wait::{self, Wait};
+use crate::pg::{interrupt, notice, replay};
 use crate::shmem;
 use crate::shmem::level::KEPT;
 
@@ -67,7 +68,7 @@ pub fn catch_up(relation: Relation, incarnation: u64, memory: &Memory) -> Result
             return Ok(false);
         }
         let Some(turn) = level.turn() else {
-            wait::briefly();
+            wait::briefly(Wait::Replay);
             continue;
         };
         // Somebody may have had it since the look at the level.
@@ -280,7 +281,7 @@ impl Follower<'_> {
         let stamp = epochs.stamp();
         while !epochs.is_safe(stamp) {
             if !epochs.try_advance() {
-                wait::briefly();
+                wait::briefly(Wait::Readers);
             }
         }
         for number in blocks {
@@ -322,11 +323,9 @@ impl Follower<'_> {
         let epochs = shmem::epochs()?;
         let mut inserter = Inserter::default();
         let mut interrupt = interrupt::is_pending;
-        while let Err(error) = self
-            .index
-            .graph()
-            .unlink(epochs, &mut inserter, &mut interrupt)
-        {
+        let mut pause = || wait::briefly(Wait::Readers);
+        let graph = self.index.graph();
+        while let Err(error) = graph.unlink(epochs, &mut inserter, &mut interrupt, &mut pause) {
             match error {
                 chronomind_core::Error::Stopped => interrupt::check(),
                 error => return Err(error.into()),

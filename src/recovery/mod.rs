@@ -29,8 +29,9 @@ pub use files::reclaim;
 
 use crate::error::{Error, Result};
 use crate::pages::{self, Snapshot};
+use crate::pg::notice;
 use crate::pg::relation::Relation;
-use crate::pg::{notice, wait};
+use crate::pg::wait::{self, Wait};
 use crate::shmem;
 use crate::shmem::registry::{Claiming, File, Found, Key, Place};
 
@@ -90,10 +91,10 @@ pub fn open(relation: Relation) -> Result<Opened> {
                 }
                 return Ok(Opened::Pages);
             }
-            Found::Claimed => wait::briefly(),
+            Found::Claimed => wait::briefly(Wait::Load),
             Found::Absent => match registry.claim(&key, shmem::epochs()?) {
                 Claiming::Mine(claim) => load::load(relation, &key, claim)?,
-                Claiming::Others => wait::briefly(),
+                Claiming::Others => wait::briefly(Wait::Load),
                 Claiming::Full => {
                     reclaim()?;
                     if matches!(registry.claim(&key, shmem::epochs()?), Claiming::Full) {
@@ -112,7 +113,7 @@ pub fn disown(relation: Relation) -> Result<()> {
     let key = key_of(relation)?;
     loop {
         match shmem::registry()?.find(&key) {
-            Found::Claimed => wait::briefly(),
+            Found::Claimed => wait::briefly(Wait::Load),
             Found::Ready(place, _) => {
                 place.set_unfit();
                 return Ok(());

@@ -15,6 +15,8 @@ use crate::error::Result;
 use crate::{guc, preload};
 
 const NAME: &CStr = c"chronomind";
+/// The lock of the registry, as `pg_stat_activity` names it to those who wait for it.
+const LOCK: &CStr = c"ChronoRegistry";
 /// Indexes in memory at a time, in all databases.
 const ENTRIES: usize = 4096;
 const PAGE: usize = 4096;
@@ -86,7 +88,7 @@ extern "C-unwind" fn request() {
             previous();
         }
         pg_sys::RequestAddinShmemSpace(Plan::new().bytes());
-        pg_sys::RequestNamedLWLockTranche(NAME.as_ptr(), 1);
+        pg_sys::RequestNamedLWLockTranche(LOCK.as_ptr(), 1);
     }
 }
 
@@ -121,7 +123,7 @@ extern "C-unwind" fn startup() {
         let control = Control {
             region,
             epochs: Epochs::new(global, participants),
-            registry: Registry::new(entries, Lock::named(NAME)),
+            registry: Registry::new(entries, Lock::named(LOCK)),
         };
         // Relaxed: read only by this process and by those it forks.
         CONTROL.store(Box::into_raw(Box::new(control)), Ordering::Relaxed);

@@ -4,6 +4,7 @@ import pytest
 
 from checks import server
 from scripts import postgres
+from scripts.cluster import Cluster
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +25,8 @@ def cluster(pg):
 def pytest_runtest_makereport(item):
     """Adds the end of the server's log to the report of a test that failed."""
     report = yield
-    server = item.funcargs.get("cluster")
-    if report.failed and server is not None and server.log.exists():
-        report.sections.append(("server log", server.log_tail(60)))
+    servers = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Cluster)]
+    for server in servers:
+        if report.failed and server.log.exists():
+            report.sections.append(("server log", server.log_tail(60)))
     return report

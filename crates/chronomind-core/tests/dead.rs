@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
+use std::thread::yield_now;
 
 use chronomind_core::arena::HeapRegion;
 use chronomind_core::distance::{Element, Metric};
@@ -72,7 +73,7 @@ impl<'r> Churned<'r> {
         let global = AtomicU64::new(0);
         let epochs = Epochs::new(&global, &[]);
         self.graph
-            .unlink(epochs, &mut self.inserter, &mut || false)
+            .unlink(epochs, &mut self.inserter, &mut || false, &mut yield_now)
             .unwrap()
     }
 
@@ -198,10 +199,15 @@ fn what_is_stopped_is_done_by_the_next() {
     let graph = churned.graph;
     for steps in (0..4_000).step_by(97) {
         let mut left = steps;
-        let stopped = graph.unlink(epochs, &mut churned.inserter, &mut || {
-            left -= 1;
-            left < 0
-        });
+        let stopped = graph.unlink(
+            epochs,
+            &mut churned.inserter,
+            &mut || {
+                left -= 1;
+                left < 0
+            },
+            &mut yield_now,
+        );
         if stopped.is_ok() {
             break;
         }
@@ -211,10 +217,15 @@ fn what_is_stopped_is_done_by_the_next() {
     // Nor does it free anything under somebody's pin.
     let pin = epochs.pin(0);
     let mut asked = 0;
-    let stopped = graph.unlink(epochs, &mut churned.inserter, &mut || {
-        asked += 1;
-        asked > 3
-    });
+    let stopped = graph.unlink(
+        epochs,
+        &mut churned.inserter,
+        &mut || {
+            asked += 1;
+            asked > 3
+        },
+        &mut yield_now,
+    );
     assert!(graph.dead_nodes() == 0 || stopped.is_err());
     drop(pin);
     churned.unlink();

@@ -174,7 +174,12 @@ impl Churn<'_> {
 
     fn unlink(&self, inserter: &mut Inserter) -> u32 {
         self.graph
-            .unlink(self.epochs, inserter, &mut || false)
+            .unlink(
+                self.epochs,
+                inserter,
+                &mut || false,
+                &mut std::thread::yield_now,
+            )
             .unwrap()
     }
 

@@ -23,9 +23,6 @@
 //! One call at a time: vacuum is alone on its table. It is the only one that frees nodes, so it needs
 //! no pin itself. When it is stopped the dead are dead still, and the next call begins again.
 
-use std::thread::sleep;
-use std::time::Duration;
-
 use super::Graph;
 use super::entry::{self, Entry};
 use super::insert::Inserter;
@@ -34,9 +31,6 @@ use super::node::State;
 use crate::epoch::Epochs;
 use crate::error::{Error, Interrupt, Result};
 use crate::primitive::Ordering;
-
-/// Between two looks at whether a grace period is over.
-const PAUSE: Duration = Duration::from_millis(1);
 
 /// The dead that leave together.
 pub(super) struct Batch {
@@ -73,7 +67,7 @@ impl Batch {
 impl Graph<'_> {
     /// Takes all dead nodes out of the graph and makes their places free. Returns how many there were.
     /// For vacuum, which is alone on its table and must not hold a pin. The interrupt check, which is
-    /// asked under no pin either, may take its time.
+    /// asked under no pin either, may take its time. `pause` passes some, while a grace period is not over.
     ///
     /// Costs a pass over all links, and for each list that names dead nodes the distances to the
     /// neighbours of these.
@@ -86,18 +80,19 @@ impl Graph<'_> {
         epochs: Epochs<'_>,
         inserter: &mut Inserter,
         interrupt: &mut Interrupt<'_>,
+        pause: &mut dyn FnMut(),
     ) -> Result<u32> {
         let dead = Batch::of(self);
         if dead.ids.is_empty() {
             return Ok(0);
         }
-        wait(epochs, interrupt)?;
+        wait(epochs, interrupt, pause)?;
         self.replace_entry(&dead);
         for id in 0..self.len() {
             look(interrupt)?;
             self.repair(id, &dead, inserter);
         }
-        wait(epochs, interrupt)?;
+        wait(epochs, interrupt, pause)?;
         for id in 0..self.len() {
             look(interrupt)?;
             self.refill(id, inserter);
@@ -107,7 +102,7 @@ impl Graph<'_> {
         for &id in &dead.ids {
             self.empty(id);
         }
-        wait(epochs, interrupt)?;
+        wait(epochs, interrupt, pause)?;
         for &id in &dead.ids {
             self.node(id).finish();
             self.give_free(id);
@@ -142,12 +137,12 @@ pub(super) fn look(interrupt: &mut Interrupt<'_>) -> Result<()> {
 }
 
 /// Waits for a grace period.
-fn wait(epochs: Epochs<'_>, interrupt: &mut Interrupt<'_>) -> Result<()> {
+fn wait(epochs: Epochs<'_>, interrupt: &mut Interrupt<'_>, pause: &mut dyn FnMut()) -> Result<()> {
     let stamp = epochs.stamp();
     while !epochs.is_safe(stamp) {
         if !epochs.try_advance() {
             look(interrupt)?;
-            sleep(PAUSE);
+            pause();
         }
     }
     Ok(())
