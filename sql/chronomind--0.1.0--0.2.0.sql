@@ -1249,3 +1249,35 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION chrono_unschedule IS 'removes the jobs of a table of memories; returns how many there were';
+
+-- What indexes are made of --------------------------------------------------------------------------
+
+CREATE FUNCTION chrono_stats(index regclass)
+RETURNS TABLE (
+    state text,
+    rows bigint,
+    dead_rows bigint,
+    vectors bigint,
+    free_vectors bigint,
+    layers integer,
+    memory_bytes bigint,
+    disk_bytes bigint,
+    scans bigint
+)
+    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'chrono_stats_wrapper';
+
+COMMENT ON FUNCTION chrono_stats IS
+    'whether an index is loaded, does not fit, is loading, not loaded or not built; what it holds in memory; its bytes in memory and on disk; how often it was scanned';
+
+CREATE VIEW chrono_indexes AS
+    SELECT i.indexrelid::pg_catalog.regclass AS index, i.indrelid::pg_catalog.regclass AS indexed_table, i.indisvalid AS is_valid, s.*
+    FROM pg_catalog.pg_index i
+        JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
+        JOIN pg_catalog.pg_am m ON m.oid OPERATOR(pg_catalog.=) c.relam
+        CROSS JOIN LATERAL @extschema@.chrono_stats(i.indexrelid) s
+    -- Of a partitioned index there are only the parts; pages of temporary ones are their sessions' own.
+    WHERE m.amname OPERATOR(pg_catalog.=) 'chrono' AND c.relkind OPERATOR(pg_catalog.=) 'i'
+        AND NOT pg_catalog.pg_is_other_temp_schema(c.relnamespace);
+
+COMMENT ON VIEW chrono_indexes IS 'every chrono index of this database, with its chrono_stats';
+GRANT SELECT ON chrono_indexes TO PUBLIC;

@@ -17,6 +17,7 @@ pub mod recording;
 pub mod request;
 pub mod row;
 pub mod scan;
+pub mod stats;
 mod tags;
 pub mod text;
 pub mod vacuum;

@@ -107,6 +107,11 @@ pub fn open(relation: Relation) -> Result<Opened> {
     }
 }
 
+/// What memory holds of an index as it is: nothing is loaded, and nobody waited for.
+pub fn find(relation: Relation) -> Result<Found> {
+    Ok(shmem::registry()?.find(&key_of(relation)?))
+}
+
 /// To be called when pages were changed without memory: an index that somebody loads at the same time
 /// may lack the change, and must not be searched once it counts.
 pub fn disown(relation: Relation) -> Result<()> {

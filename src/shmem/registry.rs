@@ -182,15 +182,10 @@ impl Registry {
     }
 
     fn ready(&self, entry: &'static Entry) -> Found {
-        let root = entry.root.load(Ordering::Relaxed);
-        let Ok(region) = super::region() else {
-            return Found::Absent;
-        };
-        // SAFETY: the root of a ready entry is an index's, which lives as long as the relation that
-        // the caller holds a lock on.
-        match unsafe { Index::open(region, root) } {
-            Ok(index) => Found::Ready(Place(entry), index),
-            Err(_) => Found::Absent,
+        let place = Place(entry);
+        match place.index() {
+            Some(index) => Found::Ready(place, index),
+            None => Found::Absent,
         }
     }
 
@@ -341,6 +336,16 @@ impl Place {
             .0
             .state
             .compare_exchange(READY, UNFIT, Ordering::Release, Ordering::Relaxed);
+    }
+
+    /// What is in memory: all of a ready index, and what there is of an unfit one. Whoever asks still
+    /// holds the lock on its relation.
+    pub fn index(self) -> Option<Index<'static>> {
+        let root = self.0.root.load(Ordering::Relaxed);
+        let region = super::region().ok().filter(|_| root != 0)?;
+        // SAFETY: the root of such an entry is an index's, which lives as long as the relation that the
+        // caller holds a lock on.
+        unsafe { Index::open(region, root) }.ok()
     }
 
     /// True for a place that is still ready.

@@ -41,19 +41,40 @@ fn check_index(index: Oid) -> Result<check::Checked> {
         if table == Oid::INVALID {
             return Err(not_ours(index));
         }
-        let heap = pg_sys::table_open(table, SHARE);
-        let raw = pg_sys::index_open(index, SHARE);
-        if (*(*raw).rd_rel).relam != pg_sys::get_index_am_oid(c"chrono".as_ptr(), true) {
+        // Each may be dropped before it is locked.
+        let heap = pg_sys::try_table_open(table, SHARE);
+        if heap.is_null() {
             return Err(not_ours(index));
         }
+        let Some(raw) = open_index(index)? else {
+            return Err(not_ours(index));
+        };
         let (relation, columns) = open(raw)?;
         check_usable(raw, relation)?;
         let checked = check::check(relation, &mut |take| {
             rows::scan_visible(heap, raw, &columns, take);
         });
-        pg_sys::index_close(raw, pg_sys::NoLock as i32);
+        pg_sys::relation_close(raw, pg_sys::NoLock as i32);
         pg_sys::table_close(heap, pg_sys::NoLock as i32);
         checked
+    }
+}
+
+/// Opens an index, with a lock that others may have too; whoever needs its table locked has done it before.
+/// `None` where there is none.
+pub(super) fn open_index(index: Oid) -> Result<Option<pg_sys::Relation>> {
+    // SAFETY: lookups by identifier; what an error leaves open is closed by the server.
+    unsafe {
+        let raw = pg_sys::try_relation_open(index, pg_sys::AccessShareLock as i32);
+        let Some(class) = raw.as_ref().map(|relation| &*relation.rd_rel) else {
+            return Ok(None);
+        };
+        if class.relkind as u8 != pg_sys::RELKIND_INDEX
+            || class.relam != pg_sys::get_index_am_oid(c"chrono".as_ptr(), true)
+        {
+            return Err(not_ours(index));
+        }
+        Ok(Some(raw))
     }
 }
 

@@ -12,6 +12,7 @@ mod reloptions;
 mod rows;
 mod scan_keys;
 mod statistics;
+mod stats;
 
 use super::columns::Columns;
 use super::scan::Scan;
