@@ -92,3 +92,68 @@ CREATE INDEX ON several USING chrono (v vector_l1_ops, n, at) WITH (m = 8, ef_co
 INSERT INTO several SELECT i, at(i), now(), i FROM generate_series(1, 150) i;
 SELECT o, checked.* FROM unnest(ARRAY['<->', '<=>', '<+>']) o,
     check_query(format('SELECT id, v %s ''[1,2,3]'' AS d FROM several ORDER BY d', o)) checked;
+
+-- A table has the rows of those that inherit from it; each of them has its own indexes, or none.
+CREATE TABLE parents (id int, v vector(3), n int);
+CREATE TABLE children (extra text) INHERITS (parents);
+CREATE TABLE grandchildren (v vector(3), more int) INHERITS (children);
+INSERT INTO parents SELECT i, at(i), i % 5 FROM generate_series(1, 200) i;
+INSERT INTO children SELECT i, at(i), i % 5, 'x' FROM generate_series(201, 400) i;
+INSERT INTO grandchildren SELECT i, at(i), i % 5, 'x' FROM generate_series(401, 600) i;
+CREATE INDEX ON parents USING chrono (v vector_l2_ops, n);
+CREATE INDEX ON children USING chrono (v vector_l2_ops, n);
+SELECT plan FROM by_index('SELECT id, v <-> ''[1,2,3]'' AS d FROM parents ORDER BY d LIMIT 10');
+CREATE INDEX ON grandchildren USING chrono (v vector_l2_ops, n);
+ANALYZE parents, children, grandchildren;
+SELECT * FROM check_query('SELECT id, v <-> ''[1,2,3]'' AS d FROM parents ORDER BY d');
+SELECT * FROM check_query('SELECT id, v <-> ''[1,2,3]'' AS d FROM parents WHERE n = 2 ORDER BY d', 10);
+SELECT * FROM check_query('SELECT id, v <-> ''[1,2,3]'' AS d FROM ONLY parents ORDER BY d');
+SELECT * FROM check_query('SELECT id, (v <-> ''[1,2,3]'') + 0.1 * n AS d FROM parents ORDER BY d', 10);
+ALTER TABLE children NO INHERIT parents;
+SELECT * FROM check_query('SELECT id, v <-> ''[1,2,3]'' AS d FROM parents ORDER BY d');
+SELECT * FROM check_query('SELECT id, v <-> ''[1,2,3]'' AS d FROM children ORDER BY d');
+
+-- Generated columns, both as the vector and beside it, and as the identity
+CREATE TABLE generated (
+    id int GENERATED ALWAYS AS IDENTITY,
+    numbers real[],
+    v vector(3) GENERATED ALWAYS AS (numbers::vector(3)) STORED,
+    weight real,
+    importance real GENERATED ALWAYS AS (weight / 10) STORED
+);
+INSERT INTO generated (numbers, weight) SELECT at(i)::real[], i % 10 FROM generate_series(1, 200) i;
+CREATE INDEX ON generated USING chrono (v vector_cosine_ops, importance);
+INSERT INTO generated (numbers, weight) SELECT at(i)::real[], i % 10 FROM generate_series(201, 300) i;
+UPDATE generated SET weight = weight + 1 WHERE id % 4 = 0;
+UPDATE generated SET numbers = at(-id)::real[] WHERE id % 7 = 0;
+UPDATE generated SET numbers = NULL WHERE id % 50 = 0;
+SELECT * FROM check_query('SELECT id, v <=> ''[1,2,3]'' AS d FROM generated ORDER BY d');
+SELECT * FROM check_query('SELECT id, v <=> ''[1,2,3]'' AS d FROM generated WHERE importance > 0.5 ORDER BY d');
+SELECT * FROM check_query('SELECT id, (v <=> ''[1,2,3]'') - importance AS d FROM generated WHERE v IS NOT NULL ORDER BY d', 20);
+
+-- A tablespace of the index's own, named or by default
+SET allow_in_place_tablespaces = on;
+CREATE TABLESPACE chrono_tables LOCATION '';
+CREATE TABLE placed (id int, v vector(3));
+INSERT INTO placed SELECT i, at(i) FROM generate_series(1, 200) i;
+CREATE INDEX placed_idx ON placed USING chrono (v vector_l2_ops) TABLESPACE chrono_tables;
+INSERT INTO placed SELECT i, at(i) FROM generate_series(201, 250) i;
+SELECT * FROM check_query('SELECT id, v <-> ''[1,2,3]'' AS d FROM placed ORDER BY d');
+REINDEX (TABLESPACE pg_default) INDEX placed_idx;
+SELECT * FROM check_query('SELECT id, v <-> ''[1,2,3]'' AS d FROM placed ORDER BY d');
+REINDEX (TABLESPACE chrono_tables, CONCURRENTLY) INDEX placed_idx;
+SELECT * FROM check_query('SELECT id, v <-> ''[1,2,3]'' AS d FROM placed ORDER BY d');
+BEGIN;
+ALTER INDEX placed_idx SET TABLESPACE pg_default;
+INSERT INTO placed SELECT i, at(i) FROM generate_series(251, 300) i;
+SELECT * FROM check_query('SELECT id, v <-> ''[1,2,3]'' AS d FROM placed ORDER BY d');
+ROLLBACK;
+SELECT * FROM check_query('SELECT id, v <-> ''[1,2,3]'' AS d FROM placed ORDER BY d');
+SELECT spcname FROM pg_class c JOIN pg_tablespace s ON s.oid = reltablespace WHERE relname = 'placed_idx';
+SET default_tablespace = chrono_tables;
+CREATE INDEX ON placed USING chrono (v vector_l1_ops);
+RESET default_tablespace;
+SELECT count(*) FROM pg_class c JOIN pg_tablespace s ON s.oid = reltablespace WHERE spcname = 'chrono_tables';
+SELECT * FROM check_query('SELECT id, v <+> ''[1,2,3]'' AS d FROM placed ORDER BY d');
+DROP TABLE placed;
+DROP TABLESPACE chrono_tables;
