@@ -1,6 +1,6 @@
 """Figures: the index beside pgvector's through SQL, then the core's own benches.
 
-    python3 -m scripts.bench [sql] [orders] [memory] [core]     # all by default
+    python3 -m scripts.bench [sql] [orders] [memory] [touches] [core]     # all by default
 
 `DATA=/path` names a folder of memories with vectors (see `scripts.texts`); by default it is
 `../shared/data/git-memories` where that is, else the demo's data. The SQL figures are printed as
@@ -45,12 +45,17 @@ def memory():
     _on_data("memory")
 
 
+def touches():
+    """A million uses of memories, and what they do to the size of the index."""
+    _on_data("touches")
+
+
 def core():
     """Kernels and graph, without Postgres."""
     run("cargo", "bench", "-p", "chronomind-core", cwd=ROOT)
 
 
-SUITES = {"sql": sql, "orders": orders, "memory": memory, "core": core}
+SUITES = {"sql": sql, "orders": orders, "memory": memory, "touches": touches, "core": core}
 
 
 def _command():
