@@ -2,13 +2,16 @@
 PYTHON ?= python3
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test install bench lint clean
+.PHONY: demo test test-servers install bench lint clean
 
 demo:     ## see it work on real texts, beside pgvector, in a private server
 	$(PYTHON) -m scripts.demo
 
 test:     ## every test
 	$(PYTHON) -m scripts.test
+
+test-servers: ## the SQL tests on every major version, and pg_upgrade between them
+	$(PYTHON) -m scripts.test servers
 
 install:  ## build for PG_CONFIG's server and install there
 	$(PYTHON) -m scripts.extension install

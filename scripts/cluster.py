@@ -39,16 +39,18 @@ class Cluster:
 
     `settings` are server settings by name; a change to them takes effect at the next start.
     With `directory`, data is kept there and found again by the next run; without, the server
-    lives in a temporary directory that goes with it. `preload=False` leaves chronomind out.
+    lives in a temporary directory that goes with it. `preload=False` leaves chronomind out;
+    `initdb` are more options for making the data directory.
     """
 
-    def __init__(self, pg, settings=None, directory=None, preload=True):
+    def __init__(self, pg, settings=None, directory=None, preload=True, initdb=()):
         self.pg = pg
         self.settings = {
             "listen_addresses": "",
             "shared_preload_libraries": "chronomind" if preload else "",
             **(settings or {}),
         }
+        self._initdb = initdb
         self._temporary = directory is None
         self.directory = Path(directory) if directory else None
         self._server = None
@@ -127,7 +129,7 @@ class Cluster:
     def _initialise(self):
         shutil.rmtree(self.data, ignore_errors=True)
         initdb = [self.pg.bin / "initdb", "-D", self.data, "-U", USER, "-A", "trust", "-N"]
-        options = ["--no-locale", "--encoding=UTF8", "--no-instructions"]
+        options = ["--no-locale", "--encoding=UTF8", "--no-instructions", *self._initdb]
         result = subprocess.run(
             [str(word) for word in initdb + options],
             stdout=subprocess.PIPE,

@@ -1,11 +1,15 @@
 """All tests: the core by itself, then the extension inside real servers.
 
     python3 -m scripts.test [core] [loom] [regress] [cluster] [differential] [cron]     # all by default
+    python3 -m scripts.test servers                                  # the SQL tests on every server
 
 The server is that of `PG_CONFIG` where it is set; else there are two: the embedded one, and
 one compiled with assertions, for which the extension is built with its own assertions too. The
 suite `cron` has a third, the oldest that is supported, with pg_cron: it runs the SQL tests there
 too. With `PG_CONFIG`, the schedules are tested among `cluster` where that server has pg_cron.
+
+The suite `servers`, which runs only when it is named, has one of each major version: the SQL tests on
+all of them, and pg_upgrade from each to the next and from the oldest to the newest.
 """
 
 import argparse
@@ -13,6 +17,7 @@ import os
 import subprocess
 import time
 from functools import partial
+from itertools import pairwise
 
 from scripts import differential, extension, postgres, pypi, regress
 from scripts.host import ROOT, main, run, say
@@ -22,6 +27,7 @@ CORE_TESTS = ["cargo", "test", "-p", CORE.name]
 # Server and cargo profile.
 DEFAULT_SERVERS = {"embedded-16": "release", "17-cassert": "checked"}
 CRON_SERVER = "15-cron"
+EVERY_SERVER = ["15", "embedded-16", "17", "embedded-18"]
 
 
 def core():
@@ -44,10 +50,10 @@ def sql(pg):
         raise subprocess.CalledProcessError(1, ["regress"])
 
 
-def cluster(pg, tests="tests/cluster"):
+def cluster(pg, tests="tests/cluster", **variables):
     """The tests that start, crash and restart servers, and use several connections at once."""
     python = pypi.venv_python(ROOT / "tests/requirements.txt")
-    environment = {**os.environ, "PG_CONFIG": str(pg.path)}
+    environment = {**os.environ, **variables, "PG_CONFIG": str(pg.path)}
     command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
     run(*command, cwd=ROOT, env=environment)
 
@@ -63,6 +69,17 @@ def cron():
     cluster(pg, "tests/cluster/test_schedule.py")
 
 
+def _every_server():
+    """What to run on the servers of all major versions, as pairs of a title and a function."""
+    servers = [postgres.provision(name) for name in EVERY_SERVER]
+    for pg in servers:
+        yield f"install on PostgreSQL {pg.major}", partial(extension.install, pg)
+        yield f"regress on PostgreSQL {pg.major}", partial(sql, pg)
+    for old, new in [*pairwise(servers), (servers[0], servers[-1])]:
+        test = partial(cluster, new, "tests/cluster/test_server_upgrade.py")
+        yield f"pg_upgrade from {old.major} to {new.major}", partial(test, OLD_PG_CONFIG=str(old.path))
+
+
 def _servers():
     """Pairs of a server and the profile to build the extension with for it."""
     if os.environ.get("PG_CONFIG"):
@@ -75,6 +92,8 @@ def _steps(chosen):
     for name, suite in OWN_SUITES.items():
         if name in chosen:
             yield name, suite
+    if "servers" in chosen:
+        yield from _every_server()
     if not chosen.intersection(SERVER_SUITES):
         return
     for pg, profile in _servers():
@@ -91,10 +110,11 @@ SERVER_SUITES = {"regress": sql, "cluster": cluster, "differential": differentia
 
 def _command():
     everything = [*OWN_SUITES, *SERVER_SUITES]
+    names = [*everything, "servers"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(everything))
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(names))
     chosen = set(parser.parse_args().suites or everything)
-    if unknown := chosen.difference(everything):
+    if unknown := chosen.difference(names):
         parser.error(f"no such suite: {', '.join(unknown)}")
     failed = []
     for title, step in _steps(chosen):
