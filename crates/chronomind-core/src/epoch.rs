@@ -79,13 +79,12 @@ impl<'a> Epochs<'a> {
         // SeqCst: pairs with the fence in `pin`.
         fence(Ordering::SeqCst);
         for participant in self.participants {
-            let word = participant.word.load(Ordering::Relaxed);
+            // Acquire: pairs with the Release with which participants unpin; their reads are over.
+            let word = participant.word.load(Ordering::Acquire);
             if word != 0 && word >> 1 != epoch {
                 return false;
             }
         }
-        // Acquire: pairs with the Release with which participants unpin; their reads are over.
-        fence(Ordering::Acquire);
         // Release: whoever sees the new epoch also sees that those reads are over.
         self.global
             .compare_exchange(epoch, epoch + 1, Ordering::Release, Ordering::Relaxed)

@@ -12,7 +12,7 @@ use chronomind_core::epoch::{Epochs, Participant};
 use chronomind_core::graph::{Graph, GraphConfig, GraphNear, Inserter, NearSearch, State};
 use chronomind_core::index::{Index, IndexConfig};
 use chronomind_core::scan::Near;
-use common::{Data, Random, bytes};
+use common::{Data, Random, bytes, join, lock};
 
 const ROWS: u32 = 6_000;
 const WRITERS: u32 = 4;
@@ -71,12 +71,10 @@ fn inserts_searches_and_checks_get_along() {
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..WRITERS {
-            scope.spawn(write);
-        }
-        scope.spawn(|| search(1));
-        scope.spawn(|| search(2));
-        scope.spawn(check);
+        let mut threads: Vec<_> = (0..WRITERS).map(|_| scope.spawn(write)).collect();
+        threads.extend([1, 2].map(|seed| scope.spawn(move || search(seed))));
+        threads.push(scope.spawn(check));
+        join(threads);
     });
     assert!(searched.into_inner());
 
@@ -130,7 +128,7 @@ impl Churn<'_> {
         while !self.is_over.load(Ordering::Acquire) {
             let row = random.below(self.data.len());
             let (id, upper) = {
-                let (rows, live) = &mut *self.rows.lock().unwrap();
+                let (rows, live) = &mut *lock(&self.rows);
                 if live.len() > 3_000 {
                     continue;
                 }
@@ -147,7 +145,7 @@ impl Churn<'_> {
             assert!(self.graph.store(id, upper, &vector));
             self.graph.link(id, &mut inserter);
             drop(pin);
-            self.rows.lock().unwrap().1.push(id);
+            lock(&self.rows).1.push(id);
         }
     }
 
@@ -157,12 +155,12 @@ impl Churn<'_> {
         let mut inserter = Inserter::default();
         for round in 0..ROUNDS {
             let least = if round % 4 == 3 { 1_500 } else { 500 };
-            while self.rows.lock().unwrap().1.len() < least {
+            while lock(&self.rows).1.len() < least {
                 std::thread::yield_now();
             }
             let percent = [30, 2, 60, 99][round % 4];
             let dead = {
-                let (_, live) = &mut *self.rows.lock().unwrap();
+                let (_, live) = &mut *lock(&self.rows);
                 let before = live.len();
                 live.retain(|&id| random.below(100) >= percent || !self.graph.retire(id));
                 (before - live.len()) as u32
@@ -259,17 +257,25 @@ fn nodes_die_and_come_back_beside_everybody_else() {
         let churn = &churn;
         let mut participants = 0..;
         let mut next = |count| participants.by_ref().take(count).collect::<Vec<usize>>();
-        for me in next(WRITERS) {
-            scope.spawn(move || churn.write(me));
-        }
-        for me in next(SEARCHERS) {
-            scope.spawn(move || churn.search(me));
-        }
-        for me in next(SCROLLERS) {
-            scope.spawn(move || churn.scroll(me));
-        }
-        scope.spawn(|| churn.check());
-        scope.spawn(|| churn.vacuum());
+        let mut threads = Vec::new();
+        threads.extend(
+            next(WRITERS)
+                .into_iter()
+                .map(|me| scope.spawn(move || churn.write(me))),
+        );
+        threads.extend(
+            next(SEARCHERS)
+                .into_iter()
+                .map(|me| scope.spawn(move || churn.search(me))),
+        );
+        threads.extend(
+            next(SCROLLERS)
+                .into_iter()
+                .map(|me| scope.spawn(move || churn.scroll(me))),
+        );
+        threads.push(scope.spawn(|| churn.check()));
+        threads.push(scope.spawn(|| churn.vacuum()));
+        join(threads);
     });
 
     let report = churn.graph.check(&mut || false).unwrap();

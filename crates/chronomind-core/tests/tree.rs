@@ -10,7 +10,7 @@ use chronomind_core::arena::HeapRegion;
 use chronomind_core::distance::{Element, Metric};
 use chronomind_core::graph::{Graph, GraphConfig, Inserter, NearSearch};
 use chronomind_core::index::{Index, IndexConfig};
-use common::{Random, bytes};
+use common::{Random, bytes, join};
 use proptest::prelude::*;
 
 fn config(metric: Metric, m: u32, seed: u64) -> IndexConfig {
@@ -53,23 +53,23 @@ fn the_first_nodes_of_many_threads_find_each_other() {
         let graph = index.graph();
         let barrier = Barrier::new(THREADS as usize);
         let writing = AtomicU32::new(THREADS);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while writing.load(Ordering::Acquire) > 0 {
-                    graph.check(&mut || false).unwrap();
-                }
-            });
-            for id in 0..THREADS {
-                let (barrier, writing) = (&barrier, &writing);
-                scope.spawn(move || {
-                    let mut inserter = Inserter::default();
-                    let upper = graph.reserve(id).unwrap();
-                    assert!(graph.store(id, upper, &bytes(&[id as f32 / 5.0, 1.0])));
-                    barrier.wait();
-                    graph.link(id, &mut inserter);
-                    writing.fetch_sub(1, Ordering::Release);
-                });
+        let check = || {
+            while writing.load(Ordering::Acquire) > 0 {
+                graph.check(&mut || false).unwrap();
             }
+        };
+        let insert = |id: u32| {
+            let mut inserter = Inserter::default();
+            let upper = graph.reserve(id).unwrap();
+            assert!(graph.store(id, upper, &bytes(&[id as f32 / 5.0, 1.0])));
+            barrier.wait();
+            graph.link(id, &mut inserter);
+            writing.fetch_sub(1, Ordering::Release);
+        };
+        std::thread::scope(|scope| {
+            let mut threads = vec![scope.spawn(check)];
+            threads.extend((0..THREADS).map(|id| scope.spawn(move || insert(id))));
+            join(threads);
         });
         let report = graph.check(&mut || false).unwrap();
         assert_eq!((report.live, reachable(graph)), (THREADS, THREADS as usize));

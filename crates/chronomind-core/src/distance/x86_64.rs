@@ -9,6 +9,10 @@ use super::code::Sum;
 use super::kernel::{Four, InstructionSet, One};
 use super::simd::{self, Lanes, Measure, Stored};
 
+/// Whether these kernels are used at all. ThreadSanitizer follows loads of 16 bytes at most, and is to
+/// see every look at a vector.
+const IN_USE: bool = cfg!(not(tsan));
+
 /// Sixteen lanes.
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(__m512);
@@ -16,7 +20,7 @@ pub(super) struct Avx512(__m512);
 impl Avx512 {
     /// Whether this machine has the instructions.
     pub(super) fn available() -> bool {
-        is_x86_feature_detected!("avx512f")
+        IN_USE && is_x86_feature_detected!("avx512f")
     }
 }
 
@@ -108,7 +112,8 @@ pub(super) struct Avx2(__m256);
 impl Avx2 {
     /// Whether this machine has the instructions.
     pub(super) fn available() -> bool {
-        is_x86_feature_detected!("avx2")
+        IN_USE
+            && is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma")
             && is_x86_feature_detected!("f16c")
     }
@@ -209,7 +214,8 @@ impl Lanes for Avx2 {
 /// What measures codes on this machine, if it has AVX2: wider registers find it waiting for memory.
 pub(super) fn code_products() -> Option<Sum> {
     // SAFETY: called only where the machine was found to have the instructions.
-    is_x86_feature_detected!("avx2").then_some(|query, code| unsafe { products_avx2(query, code) })
+    (IN_USE && is_x86_feature_detected!("avx2"))
+        .then_some(|query, code| unsafe { products_avx2(query, code) })
 }
 
 #[target_feature(enable = "avx2")]

@@ -4,6 +4,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::thread::ScopedJoinHandle;
 
 use half::f16;
 
@@ -118,6 +120,27 @@ impl Random {
     pub fn normal(&mut self) -> f32 {
         let radius = (-2.0 * (self.uniform() + 1e-9).ln()).sqrt();
         radius * (std::f32::consts::TAU * self.uniform()).cos()
+    }
+}
+
+/// Waits for the threads of a scope. The scope itself would, but ThreadSanitizer does not see that.
+pub fn join<T>(threads: Vec<ScopedJoinHandle<'_, T>>) {
+    for thread in threads {
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// Waits for a lock by trying: what the standard library does to wait is compiled without
+/// ThreadSanitizer, which would then not see that whoever gets the lock comes after the one before.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    loop {
+        match mutex.try_lock() {
+            Ok(guard) => return guard,
+            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+            Err(TryLockError::Poisoned(error)) => panic!("{error}"),
+        }
     }
 }
 
