@@ -1,7 +1,10 @@
 """All tests: the core by itself, then the extension inside real servers.
 
-    python3 -m scripts.test [core] [loom] [regress] [cluster] [differential] [cron]     # all by default
-    python3 -m scripts.test servers                                  # the SQL tests on every server
+    python3 -m scripts.test [SUITE...]     # all by default
+    python3 -m scripts.test servers        # the SQL tests on every server
+
+Those without a server are `core`, `loom`, `sanitizers` and `fuzz`; those for each server `regress`,
+`cluster` and `differential`.
 
 The server is that of `PG_CONFIG` where it is set; else there are two: the embedded one, and
 one compiled with assertions, for which the extension is built with its own assertions too. The
@@ -19,7 +22,7 @@ import time
 from functools import partial
 from itertools import pairwise
 
-from scripts import differential, extension, postgres, pypi, regress
+from scripts import differential, extension, fuzz, postgres, pypi, regress, sanitizers
 from scripts.host import ROOT, main, run, say
 
 CORE = ROOT / "crates/chronomind-core"
@@ -28,6 +31,8 @@ CORE_TESTS = ["cargo", "test", "-p", CORE.name]
 DEFAULT_SERVERS = {"embedded-16": "release", "17-cassert": "checked"}
 CRON_SERVER = "15-cron"
 EVERY_SERVER = ["15", "embedded-16", "17", "embedded-18"]
+# SQL tests that use most of what the extension asks the catalog.
+UNCACHED = ("scans", "score_plans", "tables")
 
 
 def core():
@@ -45,8 +50,11 @@ def loom():
 
 
 def sql(pg):
-    """The SQL tests on one server."""
-    if regress.run(pg):
+    """The SQL tests on one server; with assertions, some of them once more without its caches."""
+    failed = regress.run(pg)
+    if "--enable-cassert" in pg.value("configure"):
+        failed += regress.run(pg, UNCACHED, discard_caches=True)
+    if failed:
         raise subprocess.CalledProcessError(1, ["regress"])
 
 
@@ -104,7 +112,13 @@ def _steps(chosen):
 
 
 # Those that bring what they need, and those for each server.
-OWN_SUITES = {"core": core, "loom": loom, "cron": cron}
+OWN_SUITES = {
+    "core": core,
+    "loom": loom,
+    "sanitizers": sanitizers.run_all,
+    "fuzz": fuzz.run_all,
+    "cron": cron,
+}
 SERVER_SUITES = {"regress": sql, "cluster": cluster, "differential": differential.ask}
 
 

@@ -12,14 +12,14 @@ use std::collections::hash_map::Entry;
 use chronomind_core::graph::Report;
 use chronomind_core::index::{Index, Published};
 use chronomind_core::postings::split;
-use chronomind_core::record::{Flags, PostingView, Tid};
+use chronomind_core::record::{Flags, Item, PostingView, Tid};
 use chronomind_core::score::Row;
 
 use super::row::HeapRow;
 use crate::error::{Error, Result};
 use crate::pages::append::Standstill;
 use crate::pages::exact::{self, ExactReader};
-use crate::pages::walk::{Item, walk};
+use crate::pages::walk::walk;
 use crate::pages::{self, Snapshot};
 use crate::pg::relation::Relation;
 use crate::pg::{interrupt, settings};

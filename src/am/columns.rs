@@ -5,6 +5,7 @@ use crate::pg::attribute::AttributeType;
 use crate::pg::catalog::{self, IndexColumn};
 use crate::pg::datum;
 use chronomind_core::distance::{Element, Metric};
+use chronomind_core::record::Definition;
 use chronomind_core::score::AttributeKind;
 use pgrx::PgSqlErrorCode;
 
@@ -42,6 +43,14 @@ impl Columns {
             attributes: rest.iter().map(attribute).collect::<Result<_>>()?,
             names: rest.iter().map(|column| column.name.clone()).collect(),
         })
+    }
+
+    /// Whether an index with this definition can be one over such columns. A type of an attribute may
+    /// have become another with the same keys, as `varchar` becomes `text`.
+    pub fn fit(&self, definition: &Definition) -> bool {
+        (self.metric, self.element, self.dimensions)
+            == (definition.metric, definition.element, definition.dimensions)
+            && self.attributes.len() == definition.attributes.len()
     }
 
     /// Fails unless a query vector of that many bytes fits.

@@ -5,7 +5,7 @@
 //! segment are in the order of their blocks.
 
 use chronomind_core::record::{
-    Chain, Damage, Extent, Kind, Layout, Meta, NO_BLOCK, PAYLOAD, PageBytes, PageView, find_page,
+    Chain, Damage, Extent, Kind, Layout, Meta, NO_BLOCK, PageBytes, PageView, find_page,
 };
 
 use super::{META, damaged, view_of};
@@ -28,13 +28,7 @@ pub struct End {
 impl End {
     /// Records in the segment: whole vectors, or postings.
     pub fn records(&self, layout: &Layout, kind: Kind) -> u64 {
-        let full_pages = u64::from(self.pages.saturating_sub(1));
-        if kind == Kind::Vectors {
-            (full_pages * PAYLOAD as u64 + self.fill as u64) / layout.vector_bytes() as u64
-        } else {
-            let on_last = self.fill / layout.record_bytes(kind);
-            full_pages * layout.per_page(kind) as u64 + on_last as u64
-        }
+        layout.records(kind, self.pages, self.fill)
     }
 
     fn read(

@@ -87,9 +87,9 @@ impl Changes<'_> {
             let records = page.payload.get(..wanted);
             let records = records.ok_or_else(|| damaged(self.index, block, &page.bad_fill()))?;
             for (record, id) in records.chunks_exact(record).zip(first..) {
-                if let Some(posting) = PostingView::new(record) {
-                    visit(id, posting)?;
-                }
+                let posting = PostingView::new(record)
+                    .map_err(|damage| damaged(self.index, block, &damage))?;
+                visit(id, posting)?;
             }
         }
         Ok(())

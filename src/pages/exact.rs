@@ -46,8 +46,10 @@ impl<'s> ExactReader<'s> {
             .postings
             .view(self.index, sequence, block, guard.page())?;
         let bytes = page.payload.get(slot * record..(slot + 1) * record);
-        let posting = bytes.and_then(PostingView::new);
-        let posting = posting.ok_or_else(|| damaged(self.index, block, &page.bad_fill()))?;
+        let posting = bytes
+            .ok_or_else(|| page.bad_fill())
+            .and_then(PostingView::new)
+            .map_err(|damage| damaged(self.index, block, &damage))?;
         Ok(look(posting))
     }
 
@@ -96,9 +98,9 @@ pub fn postings(
         let records = page.payload.get(..wanted * record);
         let records = records.ok_or_else(|| damaged(index, block, &page.bad_fill()))?;
         for (record, id) in records.chunks_exact(record).zip(first..) {
-            if let Some(posting) = PostingView::new(record)
-                && !is_later(index, block, snapshot, &posting)?
-            {
+            let posting =
+                PostingView::new(record).map_err(|damage| damaged(index, block, &damage))?;
+            if !is_later(index, block, snapshot, &posting)? {
                 visit(id, posting)?;
             }
         }

@@ -1,7 +1,7 @@
 //! The meta page, and how long the segments are.
 
 use chronomind_core::record::{
-    Damage, Definition, Kind, Layout, Meta, NO_BLOCK, PAGE, PAYLOAD, PageBytes, format,
+    Damage, Definition, Kind, Layout, Lengths, Meta, NO_BLOCK, PAGE, PAYLOAD, PageBytes, format,
     payload_mut, set_fill,
 };
 
@@ -24,6 +24,16 @@ pub struct Snapshot {
     pub postings: u32,
     /// What is appended later lies on this block and those after it.
     pub(super) frontier: u32,
+}
+
+impl Snapshot {
+    /// The lengths of its segments.
+    pub(super) fn lengths(&self) -> Lengths {
+        Lengths {
+            nodes: self.nodes,
+            postings: self.postings,
+        }
+    }
 }
 
 /// Reads the meta record and the lengths of the segments, all of one moment.
@@ -97,8 +107,12 @@ pub(super) fn encode(index: Relation, meta: &Meta, page: &mut PageBytes) -> Resu
 
 /// Reads the meta record from its page.
 pub(super) fn decode(index: Relation, page: &PageBytes) -> Result<(Meta, Layout)> {
+    const TOO_SHORT: Damage = Damage::Meta("the meta record names pages that are not there");
     let page = view_of(index, META, page, Kind::Meta, 1)?;
     Meta::decode(page.payload)
-        .and_then(|meta| meta.layout().map(|layout| (meta, layout)))
+        .and_then(|meta| match meta.blocks() <= index.blocks() {
+            true => meta.layout().map(|layout| (meta, layout)),
+            false => Err(TOO_SHORT),
+        })
         .map_err(|damage| damaged(index, META, &damage))
 }

@@ -49,6 +49,12 @@ pub fn segment(kind: Kind) -> usize {
     usize::from(kind == Kind::Postings)
 }
 
+/// The meta record is that of another index.
+pub fn is_of_other_columns(index: Relation) -> Error {
+    let what = "the meta record is not one of an index over these columns";
+    damaged(index, META, &Damage::Meta(what))
+}
+
 /// Damage in a block, as an error that names both and says what to do.
 fn damaged(index: Relation, block: u32, damage: &Damage) -> Error {
     Error::corruption(&index.name(), format!("block {block}: {damage}"))
@@ -76,6 +82,6 @@ fn view_of(
     record: usize,
 ) -> Result<PageView<'_>> {
     view(page)
-        .and_then(|page| page.ok_or(Damage::Header)?.of(kind, record))
+        .and_then(|page| page.ok_or(Damage::Header)?.of(kind, record)?.on(block))
         .map_err(|damage| damaged(index, block, &damage))
 }

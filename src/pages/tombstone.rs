@@ -6,7 +6,7 @@
 use chronomind_core::record::{Flags, Kind, PostingView, Tid, payload_mut};
 
 use super::chain::Pages;
-use super::snapshot;
+use super::{damaged, snapshot};
 use crate::error::Result;
 use crate::pg::buffer::Ring;
 use crate::pg::interrupt;
@@ -47,14 +47,13 @@ pub fn sweep(
         {
             let guard = index.read(block, Some(&ring));
             let page = pages.view(index, sequence, block, guard.page())?;
-            let postings = page
-                .payload
-                .chunks_exact(record)
-                .filter_map(PostingView::new);
-            live.extend(postings.zip(0u32..).filter_map(|(posting, slot)| {
-                let is_live = !posting.flags().contains(Flags::DEAD);
-                is_live.then(|| (slot, posting.tid()))
-            }));
+            for (bytes, slot) in page.payload.chunks_exact(record).zip(0u32..) {
+                let posting =
+                    PostingView::new(bytes).map_err(|damage| damaged(index, block, &damage))?;
+                if !posting.flags().contains(Flags::DEAD) {
+                    live.push((slot, posting.tid()));
+                }
+            }
         }
         swept.live += live.len() as u64;
         live.retain(|&(_, tid)| is_dead(tid));

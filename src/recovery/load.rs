@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use chronomind_core::graph::{Graph, Inserter, State};
 use chronomind_core::index::Index;
 use chronomind_core::postings::{BLOCK, Place};
-use chronomind_core::record::{Flags, PostingView};
+use chronomind_core::record::{Flags, Item, PostingView};
 use chronomind_core::score::Row;
 
 use super::{config, expect_incarnation, follow, reclaim};
 use crate::error::{Error, Result};
 use crate::pages;
-use crate::pages::walk::{Item, walk};
+use crate::pages::walk::walk;
 use crate::pg::relation::Relation;
 use crate::pg::{interrupt, notice, settings, threads};
 use crate::shmem;

@@ -134,6 +134,20 @@ pub fn new_incarnation() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
+/// Fails where `fits` does not know the index for the one in the catalog. Looks once for as long as
+/// the relation stays what it is.
+pub fn expect_definition(relation: Relation, fits: impl FnOnce(&Definition) -> bool) -> Result<()> {
+    let compute = || {
+        let definition = pages::snapshot(relation)?.meta.definition;
+        if fits(&definition) {
+            Ok(definition.incarnation)
+        } else {
+            Err(pages::is_of_other_columns(relation))
+        }
+    };
+    relation.remembered(compute).map(drop)
+}
+
 fn key_of(relation: Relation) -> Result<Key> {
     let incarnation =
         relation.remembered(|| Ok(pages::snapshot(relation)?.meta.definition.incarnation))?;

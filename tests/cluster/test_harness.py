@@ -1,4 +1,5 @@
-"""Whatever happens to the process that started a server, no server stays behind."""
+"""Whatever happens to the process that started a server, no server stays behind; and a server with
+assertions has the checks of memory that the tests on it count on."""
 
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.host import ROOT
+from scripts.host import ROOT, output_of
 
 START_AND_WAIT = """
 import time
@@ -42,3 +43,12 @@ def test_server_ends_with_the_process_that_started_it(end):
             return
         time.sleep(0.1)
     pytest.fail("the server is still running")
+
+
+def test_assertions_come_with_checks_of_memory(pg, cluster):
+    if cluster.value("SHOW debug_assertions") == "off":
+        pytest.skip("a server without assertions")
+    headers = pg.value("includedir-server")
+    macros = output_of("gcc", "-dM", "-E", f"-I{headers}", "-include", "c.h", "-xc", "/dev/null")
+    for check in ("CLOBBER_FREED_MEMORY", "MEMORY_CONTEXT_CHECKING", "DISCARD_CACHES_ENABLED"):
+        assert f"#define {check}" in macros

@@ -4,7 +4,7 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::{self, Oid};
 use pgrx::{PgSqlErrorCode, name, pg_extern};
 
-use super::{open, rows};
+use super::{open_built, rows};
 use crate::am::check;
 use crate::error::{Error, OrRaise, Result};
 use crate::pg::catalog;
@@ -49,7 +49,7 @@ fn check_index(index: Oid) -> Result<check::Checked> {
         let Some(raw) = open_index(index)? else {
             return Err(not_ours(index));
         };
-        let (relation, columns) = open(raw)?;
+        let (relation, columns) = open_built(raw)?;
         check_usable(raw, relation)?;
         let checked = check::check(relation, &mut |take| {
             rows::scan_visible(heap, raw, &columns, take);

@@ -23,7 +23,7 @@ use crate::pg::catalog;
 use crate::pg::datum::Vector;
 use crate::pg::relation::Relation;
 use crate::pg::table::TableIndex;
-use crate::preload;
+use crate::{preload, recovery};
 use chronomind_core::distance::{self, Element};
 use chronomind_core::record::Tid;
 use pgrx::itemptr::item_pointer_set_all;
@@ -81,6 +81,17 @@ unsafe fn open(index: pg_sys::Relation) -> Result<(Relation, Columns)> {
     }
 }
 
+/// The relation and its columns, as [`open`] gives them, where the pages were made for such columns.
+///
+/// # Safety
+/// As for [`open`].
+unsafe fn open_built(index: pg_sys::Relation) -> Result<(Relation, Columns)> {
+    // SAFETY: by the caller.
+    let (relation, columns) = unsafe { open(index)? };
+    recovery::expect_definition(relation, |definition| columns.fit(definition))?;
+    Ok((relation, columns))
+}
+
 #[pg_guard]
 unsafe extern "C-unwind" fn build_index(
     heap: pg_sys::Relation,
@@ -127,7 +138,7 @@ unsafe extern "C-unwind" fn insert_row(
 ) -> bool {
     // SAFETY: Postgres gives an open relation and a value for each of its columns.
     unsafe {
-        let (relation, columns) = open(index).or_raise();
+        let (relation, columns) = open_built(index).or_raise();
         rows::RowDecoder::new(&columns)
             .decode(values, nulls, tid, |row| {
                 insert::insert(relation, &columns, row)
@@ -147,7 +158,7 @@ unsafe extern "C-unwind" fn bulk_delete(
 ) -> *mut pg_sys::IndexBulkDeleteResult {
     // SAFETY: Postgres gives a valid description, an open relation, and a callback with its state.
     unsafe {
-        let (relation, _) = open((*info).index).or_raise();
+        let (relation, _) = open_built((*info).index).or_raise();
         let Some(callback) = callback else {
             Error::bug("a vacuum without a callback").raise()
         };
@@ -172,7 +183,7 @@ unsafe extern "C-unwind" fn vacuum_cleanup(
         if (*info).analyze_only {
             return stats;
         }
-        let (relation, _) = open((*info).index).or_raise();
+        let (relation, _) = open_built((*info).index).or_raise();
         let was_swept = !stats.is_null();
         let stats = or_new(stats);
         vacuum::cleanup(relation, was_swept, &mut *stats).or_raise();
@@ -261,7 +272,7 @@ unsafe extern "C-unwind" fn begin_scan(
     // SAFETY: Postgres gives an open relation. The state is dropped with the memory context of the
     // scan, also when the statement fails.
     unsafe {
-        let (_, columns) = open(index).or_raise();
+        let (_, columns) = open_built(index).or_raise();
         let scan = Scan::default();
         let descriptor = pg_sys::RelationGetIndexScan(index, keys, orders);
         let state = ScanState {

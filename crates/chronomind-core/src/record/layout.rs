@@ -28,6 +28,8 @@ pub struct Piece {
 impl Layout {
     /// Most neighbours a node may keep on each layer above 0; twice that on layer 0.
     pub const MAX_M: usize = 100;
+    /// Most elements of a vector, which are pgvector's own limit.
+    pub const MAX_DIMENSIONS: u32 = 16_000;
     /// Most attributes beside the vector: Postgres allows 32 index columns.
     pub const MAX_ATTRIBUTES: usize = 31;
 
@@ -83,6 +85,17 @@ impl Layout {
     /// Bytes on a full page of a segment: what a page that has a successor must hold.
     pub fn full(&self, kind: Kind) -> usize {
         self.per_page(kind) * self.record_bytes(kind)
+    }
+
+    /// Records of an appended segment, whole vectors or postings, of `pages` pages, the last of which
+    /// holds `fill` bytes.
+    pub fn records(&self, kind: Kind, pages: u32, fill: usize) -> u64 {
+        let full_pages = u64::from(pages.saturating_sub(1));
+        if kind == Kind::Vectors {
+            (full_pages * PAYLOAD as u64 + fill as u64) / self.vector_bytes as u64
+        } else {
+            full_pages * self.per_page(kind) as u64 + (fill / self.record_bytes(kind)) as u64
+        }
     }
 
     /// Where the first byte of a vector lies in the linear space.

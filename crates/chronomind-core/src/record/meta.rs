@@ -27,6 +27,14 @@ pub struct Extent {
     pub pages: u32,
 }
 
+impl Extent {
+    /// The block after the last, where all of them can be blocks other than the first of a file.
+    fn end(&self) -> Option<u32> {
+        let end = self.first.checked_add(self.pages)?;
+        (self.first > 0).then_some(end)
+    }
+}
+
 /// Where the pages of an appended segment lie: the run that the build wrote, pages `0..` of the
 /// segment, then single pages, each of which names the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +54,12 @@ impl Chain {
         },
         tail: NO_BLOCK,
     };
+
+    /// Whether the last page is one of the run, or comes after it.
+    fn is_possible(&self) -> bool {
+        let is_last = |end: u32| self.tail != NO_BLOCK && self.tail >= end - 1;
+        self.run.pages == 0 || self.run.end().is_some_and(is_last)
+    }
 }
 
 /// What `CREATE INDEX` settled, for the life of the index.
@@ -146,11 +160,13 @@ impl Meta {
 
     /// The sizes of the records.
     pub fn layout(&self) -> Result<Layout, Damage> {
+        let definition = &self.definition;
         Layout::new(
-            self.definition.dimensions as usize * self.definition.element.size(),
-            self.definition.attributes.len(),
-            usize::from(self.definition.m),
+            definition.dimensions as usize * definition.element.size(),
+            definition.attributes.len(),
+            usize::from(definition.m),
         )
+        .filter(|_| definition.dimensions <= Layout::MAX_DIMENSIONS)
         .ok_or(Damage::Meta("the meta record has sizes out of range"))
     }
 
@@ -161,6 +177,16 @@ impl Meta {
             Kind::Upper => &self.upper,
             Kind::Meta | Kind::Vectors | Kind::Postings => &[],
         }
+    }
+
+    /// How many blocks the file of the index has at least.
+    pub fn blocks(&self) -> u32 {
+        let runs = [self.vectors.run, self.postings.run];
+        let run_ends = runs.iter().chain(&self.links).chain(&self.upper);
+        let run_ends = run_ends.filter(|run| run.pages > 0).filter_map(Extent::end);
+        let tails = [self.vectors.tail, self.postings.tail];
+        let tail_ends = tails.iter().filter_map(|tail| tail.checked_add(1));
+        run_ends.chain(tail_ends).fold(1, u32::max)
     }
 
     /// Adds pages at the end of a link segment.
@@ -203,7 +229,15 @@ impl Meta {
         }
         let meta: Meta = postcard::from_bytes(body)
             .map_err(|_| Damage::Meta("the meta record cannot be decoded"))?;
-        meta.layout().map(|_| meta)
+        meta.layout()?;
+        let mut runs = meta.links.iter().chain(&meta.upper);
+        if !meta.vectors.is_possible()
+            || !meta.postings.is_possible()
+            || runs.any(|run| run.end().is_none())
+        {
+            return Err(Damage::Meta("the meta record names pages that cannot be"));
+        }
+        Ok(meta)
     }
 }
 
@@ -258,11 +292,15 @@ mod tests {
         }
     }
 
+    fn extent() -> impl Strategy<Value = Extent> {
+        (1..=u32::MAX, any::<u32>()).prop_map(|(first, pages)| Extent {
+            first,
+            pages: pages.min(u32::MAX - first),
+        })
+    }
+
     fn extents(most: usize) -> impl Strategy<Value = Vec<Extent>> {
-        proptest::collection::vec(
-            (any::<u32>(), any::<u32>()).prop_map(|(first, pages)| Extent { first, pages }),
-            0..most,
-        )
+        proptest::collection::vec(extent(), 0..most)
     }
 
     #[test]
@@ -310,19 +348,50 @@ mod tests {
         );
     }
 
+    fn is_damage(meta: &Meta) -> bool {
+        let mut payload = [0; PAYLOAD];
+        let length = meta.encode(&mut payload).unwrap();
+        matches!(Meta::decode(&payload[..length]), Err(Damage::Meta(_)))
+    }
+
     #[test]
     fn sizes_out_of_range_are_damage() {
-        let mut payload = [0; PAYLOAD];
-        let length = Meta::new(Definition {
-            m: 0,
-            ..definition()
-        })
-        .encode(&mut payload)
-        .unwrap();
-        assert!(matches!(
-            Meta::decode(&payload[..length]),
-            Err(Damage::Meta(_))
-        ));
+        let of = |m, dimensions| {
+            Meta::new(Definition {
+                m,
+                dimensions,
+                ..definition()
+            })
+        };
+        assert!(is_damage(&of(0, 384)));
+        assert!(is_damage(&of(16, 0)));
+        assert!(is_damage(&of(16, 16_001)));
+        assert!(!is_damage(&of(16, 16_000)));
+    }
+
+    #[test]
+    fn pages_that_cannot_be_are_damage() {
+        let run = |first, pages| Extent { first, pages };
+        let with = |run, tail| Meta {
+            postings: Chain { run, tail },
+            ..Meta::new(definition())
+        };
+        for (meta, damage) in [
+            (with(run(1, 3), 3), false),
+            (with(run(1, 3), 9), false),
+            (with(run(NO_BLOCK, 0), 9), false),
+            (with(run(1, 3), 2), true),
+            (with(run(1, 3), NO_BLOCK), true),
+            (with(run(0, 3), 9), true),
+            (with(run(NO_BLOCK, 3), NO_BLOCK), true),
+        ] {
+            assert_eq!(is_damage(&meta), damage, "{:?}", meta.postings);
+        }
+        let meta = Meta {
+            links: vec![run(9, u32::MAX - 8)],
+            ..Meta::new(definition())
+        };
+        assert!(is_damage(&meta));
     }
 
     #[test]
@@ -345,6 +414,20 @@ mod tests {
         let blocks = [10, 11, 12, 40, 41].map(Some);
         assert!((0..5).map(|number| nth_page(&extents, number)).eq(blocks));
         assert_eq!(nth_page(&extents, 5), None);
+    }
+
+    #[test]
+    fn a_file_has_all_blocks_that_are_named() {
+        let run = |first, pages| Extent { first, pages };
+        let mut meta = Meta::new(definition());
+        assert_eq!(meta.blocks(), 1);
+        meta.postings = Chain {
+            run: run(1, 3),
+            tail: 7,
+        };
+        assert_eq!(meta.blocks(), 8);
+        meta.upper = vec![run(4, 1), run(9, 2), run(90, 0)];
+        assert_eq!(meta.blocks(), 11);
     }
 
     #[test]
@@ -379,12 +462,14 @@ mod tests {
             links in extents(100),
             upper in extents(100),
             tail: u32,
+            run in extent(),
             linked_nodes: u32,
         ) {
             let meta = Meta {
                 links,
                 upper,
                 linked_nodes,
+                vectors: Chain { run, tail: NO_BLOCK - 1 },
                 postings: Chain { tail, ..Chain::EMPTY },
                 ..Meta::new(Definition { incarnation, metric, element, dimensions, m, attributes, ..definition() })
             };

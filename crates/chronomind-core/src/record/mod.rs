@@ -22,6 +22,7 @@ mod packer;
 mod page;
 mod posting;
 mod upper;
+mod walk;
 
 pub use layout::{Layout, Piece};
 pub use meta::{Chain, Definition, Extent, Meta, find_page, nth_page, page_count};
@@ -32,6 +33,7 @@ pub use page::{
 };
 pub use posting::{Flags, Posting, PostingView, Tid};
 pub use upper::{Upper, slots_from_bytes, slots_to_bytes};
+pub use walk::{Item, Lengths, Stop, Walk};
 
 /// The node of a posting whose vector has no place in the graph.
 pub const NO_NODE: u32 = u32::MAX;

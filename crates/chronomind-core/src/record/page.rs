@@ -100,6 +100,11 @@ pub enum Damage {
         /// The number that the page carries.
         found: u32,
     },
+    /// The number that the page carries is too large for where it lies in the file.
+    Place {
+        /// The number.
+        sequence: u32,
+    },
     /// The page holds less than its place asks for, or a part of a record.
     Fill {
         /// The bytes that it holds.
@@ -107,6 +112,8 @@ pub enum Damage {
     },
     /// The meta record is missing, of a later version, or not decodable.
     Meta(&'static str),
+    /// A record of the page is no posting: its row cannot be, or nobody knows its flags.
+    Posting,
     /// A record names a node that does not exist.
     Node(u32),
     /// A page that another one names before itself cannot be there.
@@ -132,12 +139,16 @@ impl fmt::Display for Damage {
                     "page {expected} of its segment was expected, {found} found"
                 )
             }
+            Damage::Place { sequence } => {
+                write!(f, "it cannot be page {sequence} of its segment")
+            }
             Damage::Fill { found } => write!(f, "it holds {found} bytes, which cannot be right"),
             Damage::Meta(what) => write!(f, "{what}"),
             Damage::Order { previous } => {
                 write!(f, "it names block {previous} as the one before it")
             }
             Damage::Missing(kind) => write!(f, "{kind} pages are missing"),
+            Damage::Posting => write!(f, "a record on it is not a posting"),
             Damage::Node(node) => write!(f, "a record names node {node}, which does not exist"),
         }
     }
@@ -179,6 +190,18 @@ impl<'a> PageView<'a> {
             return Err(Damage::Sequence {
                 expected: sequence,
                 found: self.sequence,
+            });
+        }
+        Ok(self)
+    }
+
+    /// This page, if it can lie on that block: blocks are only ever added, and the first is the meta
+    /// page, so that of a segment's pages each lies on a block above its number. What follows from
+    /// the number of a page is no larger than the file, then.
+    pub fn on(self, block: u32) -> Result<Self, Damage> {
+        if self.sequence >= block && self.kind != Kind::Meta {
+            return Err(Damage::Place {
+                sequence: self.sequence,
             });
         }
         Ok(self)
@@ -265,6 +288,8 @@ mod tests {
         assert_eq!(seen.of(Kind::Postings, 32), Err(Damage::Fill { found: 48 }));
         assert_eq!(seen.numbered(7), Ok(seen));
         assert!(matches!(seen.numbered(8), Err(Damage::Sequence { .. })));
+        assert_eq!(seen.on(8), Ok(seen));
+        assert_eq!(seen.on(7), Err(Damage::Place { sequence: 7 }));
         page[PAGE - 1] ^= 1;
         assert_eq!(view(&page), Err(Damage::Foreign));
     }

@@ -4,9 +4,10 @@
 //! 0  heap block u32 | 4  offset u16 | 6  flags u16 | 8  node u32 | 12  null mask u32 | 16  keys u64 * n
 //! ```
 
-use std::ops::{BitOr, BitOrAssign};
+use std::ops::{BitOr, BitOrAssign, RangeInclusive};
 
-use super::{NO_NODE, u16_at, u32_at};
+use super::page::Damage;
+use super::{NO_BLOCK, NO_NODE, u16_at, u32_at};
 
 /// Bytes of a posting before its keys.
 pub(super) const POSTING_HEAD: usize = 16;
@@ -27,6 +28,14 @@ pub struct Tid {
 }
 
 impl Tid {
+    /// Line pointers that Postgres allows in a block.
+    const OFFSETS: RangeInclusive<u16> = 1..=2048;
+
+    /// Whether a row can be there.
+    fn is_possible(self) -> bool {
+        self.block != NO_BLOCK && Self::OFFSETS.contains(&self.offset)
+    }
+
     /// Both numbers in one word.
     pub fn pack(self) -> u64 {
         u64::from(self.block) << 16 | u64::from(self.offset)
@@ -52,6 +61,8 @@ impl Flags {
     pub const NULL_VECTOR: Flags = Flags(2);
     /// The vector has no distance to any other: zero under cosine.
     pub const NO_DISTANCE: Flags = Flags(4);
+
+    const ALL: u16 = Self::DEAD.0 | Self::NULL_VECTOR.0 | Self::NO_DISTANCE.0;
 
     /// Whether all of `other` are set.
     pub fn contains(self, other: Flags) -> bool {
@@ -115,9 +126,20 @@ impl Posting<'_> {
 pub struct PostingView<'a>(&'a [u8]);
 
 impl<'a> PostingView<'a> {
-    /// The record at the start of `bytes`; `None` where there is not even its head.
-    pub fn new(bytes: &'a [u8]) -> Option<Self> {
-        (bytes.len() >= POSTING_HEAD).then_some(PostingView(bytes))
+    /// The record that `bytes` are.
+    ///
+    /// # Errors
+    /// [`Damage::Posting`] where no posting can have been written like that.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, Damage> {
+        let posting = PostingView(bytes);
+        let keys = bytes
+            .len()
+            .checked_sub(POSTING_HEAD)
+            .ok_or(Damage::Posting)?;
+        let is_possible = posting.tid().is_possible()
+            && posting.flags().0 & !Flags::ALL == 0
+            && u64::from(posting.nulls()) >> (keys / 8) == 0;
+        is_possible.then_some(posting).ok_or(Damage::Posting)
     }
 
     /// The row version.
@@ -167,16 +189,45 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn what_nobody_wrote_is_damage() {
+        let posting = Posting {
+            tid: Tid {
+                block: 7,
+                offset: 1,
+            },
+            flags: Flags::DEAD,
+            node: 5,
+            nulls: 0b10,
+            keys: &[1, 0],
+        };
+        let is_damage = |change: fn(&mut Posting<'_>)| {
+            let mut posting = posting;
+            change(&mut posting);
+            let mut bytes = [0; POSTING_HEAD + 16];
+            posting.encode(&mut bytes);
+            PostingView::new(&bytes) == Err(Damage::Posting)
+        };
+        assert!(!is_damage(|_| ()));
+        assert!(is_damage(|posting| posting.tid.block = NO_BLOCK));
+        assert!(is_damage(|posting| posting.tid.offset = 0));
+        assert!(is_damage(|posting| posting.tid.offset = 2049));
+        assert!(is_damage(|posting| posting.flags = Flags(8)));
+        assert!(is_damage(|posting| posting.nulls = 0b100));
+        assert_eq!(PostingView::new(&[0; 15]), Err(Damage::Posting));
+    }
+
     proptest! {
         #[test]
         fn postings_come_back(
-            block: u32,
-            offset: u16,
-            flags in 0..8u16,
+            block in 0..NO_BLOCK,
+            offset in Tid::OFFSETS,
+            flags in 0..=Flags::ALL,
             node: u32,
             nulls: u32,
             keys in proptest::collection::vec(any::<u64>(), 0..=31),
         ) {
+            let nulls = nulls & ((1 << keys.len()) - 1);
             let posting = Posting {
                 tid: Tid { block, offset },
                 flags: Flags(flags),
@@ -203,7 +254,7 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            if let Some(posting) = PostingView::new(&bytes) {
+            if let Ok(posting) = PostingView::new(&bytes) {
                 let _ = (posting.tid(), posting.flags(), posting.node(), posting.nulls());
                 let _ = posting.keys().count();
             }
