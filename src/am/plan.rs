@@ -2,7 +2,8 @@
 
 use chronomind_core::postings::Filter;
 use chronomind_core::score::{
-    Batch, Bounds, Boxes, CompileError, Expr, Nearest, Order as Score, Program, Ranking,
+    Batch, Bounds, Boxes, CompileError, Distances, Expr, Nearest, Order as Score, Parts, Program,
+    Ranking,
 };
 
 use super::columns::Columns;
@@ -144,11 +145,23 @@ impl Score for Ordering {
         }
     }
 
-    fn bounds(&self, boxes: &Boxes<'_>, bounds: &mut [u64]) {
+    fn parts(&self, boxes: &Boxes<'_>, parts: &mut Parts) {
+        if let Ordering::Score(order) = self {
+            order.parts(boxes, parts);
+        }
+    }
+
+    fn parts_of_rows(&self, rows: &Batch<'_>, parts: &mut Parts) {
+        if let Ordering::Score(order) = self {
+            order.parts_of_rows(rows, parts);
+        }
+    }
+
+    fn bounds(&self, parts: &Parts, distances: &Distances<'_>, bounds: &mut [u64]) {
         match self {
             Ordering::Unordered => bounds.fill(0),
-            Ordering::Nearest(order) => order.bounds(boxes, bounds),
-            Ordering::Score(order) => order.bounds(boxes, bounds),
+            Ordering::Nearest(order) => order.bounds(parts, distances, bounds),
+            Ordering::Score(order) => order.bounds(parts, distances, bounds),
         }
     }
 

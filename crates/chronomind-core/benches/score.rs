@@ -7,8 +7,8 @@ use std::hint::black_box;
 
 use chronomind_core::distance::Metric;
 use chronomind_core::score::{
-    AttributeKind, Batch, Bounds, Boxes, LANES, Order, Program, Ranking, decode_float, decode_int,
-    encode_float, encode_int,
+    AttributeKind, Batch, Bounds, Boxes, Distances, LANES, Order, Parts, Program, Ranking,
+    decode_float, decode_int, encode_float, encode_int,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -150,18 +150,33 @@ fn shape(
     let repeated = |keys: &[u64; 3]| keys.map(|key| [key; LANES]).concat();
     let (low, high) = (repeated(&low), repeated(&high));
     let boxes = Boxes {
-        distances: &[(0.3, 2.0); LANES],
+        count: LANES,
         low: &low,
         high: &high,
         stride: LANES,
         nulls: &nulls,
-        null_distances: 0,
-        nan_distances: 0,
     };
-    let mut bounds = [0; LANES];
+    let distances = Distances {
+        ranges: &[(0.3, 2.0); LANES],
+        null: 0,
+        nan: 0,
+    };
+    let (mut parts, mut bounds) = (Parts::default(), [0; LANES]);
     group.throughput(Throughput::Elements(LANES as u64));
-    group.bench_function("64 bounds/compiled", |b| {
-        b.iter(|| ranking.bounds(black_box(&boxes), black_box(&mut bounds)));
+    group.bench_function("64 zones/attributes", |b| {
+        b.iter(|| ranking.parts(black_box(&boxes), black_box(&mut parts)));
+    });
+    group.bench_function("64 rows/attributes", |b| {
+        b.iter(|| ranking.parts_of_rows(black_box(&batch), black_box(&mut parts)));
+    });
+    group.bench_function("64 bounds/distances", |b| {
+        b.iter(|| {
+            ranking.bounds(
+                black_box(&parts),
+                black_box(&distances),
+                black_box(&mut bounds),
+            )
+        });
     });
 }
 

@@ -2,18 +2,18 @@
 
 use super::zones::Siblings;
 use super::{Block, bits};
-use crate::primitive::Ordering;
-use crate::score::{Boxes, LANES};
+use crate::primitive::{AtomicU64, Ordering};
+use crate::score::{Batch, Boxes, LANES};
 
-/// Bounds of up to [`LANES`] zones or rows, copied out of shared memory into columns.
+/// Bounds of the [`LANES`] zones below one, or rows of a block, copied out of shared memory into columns.
 #[derive(Debug, Clone)]
 pub struct Columns {
+    /// Of rows.
     count: usize,
+    /// The keys, where it is rows.
     low: Vec<u64>,
     high: Vec<u64>,
     nulls: Vec<u64>,
-    null_distances: u64,
-    nan_distances: u64,
 }
 
 impl Columns {
@@ -24,65 +24,64 @@ impl Columns {
             low: vec![0; attributes * LANES],
             high: vec![0; attributes * LANES],
             nulls: vec![0; attributes],
-            null_distances: 0,
-            nan_distances: 0,
         }
     }
 
-    /// Holds those bounds of some zones that `wanted` has attribute bits for.
-    pub fn hold_zones(&mut self, siblings: &Siblings<'_>, zones: u64, wanted: u32) {
-        self.count = zones.count_ones() as usize;
-        self.null_distances = packed(siblings.null_distances(), zones);
-        self.nan_distances = packed(siblings.nan_distances(), zones);
+    /// Holds those bounds of zones that `wanted` has attribute bits for.
+    pub fn hold_zones(&mut self, siblings: &Siblings<'_>, wanted: u32) {
         for attribute in bits(u64::from(wanted)) {
-            self.nulls[attribute] = packed(siblings.nulls(attribute), zones);
+            self.nulls[attribute] = siblings.nulls(attribute);
             // Relaxed: the bounds of a zone hold a row from before it counts until it is gone.
             let (low, high) = siblings.columns(attribute);
-            for (place, zone) in bits(zones).enumerate() {
-                let at = attribute * LANES + place;
-                self.low[at] = !low[zone].load(Ordering::Relaxed);
-                self.high[at] = high[zone].load(Ordering::Relaxed);
-            }
+            copy(low, column(&mut self.low, attribute), |low| !low);
+            copy(high, column(&mut self.high, attribute), |high| high);
         }
     }
 
-    /// Holds some rows of a block that have distances.
+    /// Holds those keys of some rows of a block.
     pub fn hold_rows(&mut self, block: &Block<'_>, rows: u64, wanted: u32) {
         self.count = rows.count_ones() as usize;
-        (self.null_distances, self.nan_distances) = (0, 0);
         for attribute in bits(u64::from(wanted)) {
             let nulls = block.nulls(attribute);
+            let from = block.column(attribute);
+            let keys = column(&mut self.low, attribute);
             self.nulls[attribute] = packed(nulls, rows);
-            for (place, row) in bits(rows).enumerate() {
-                let at = attribute * LANES + place;
-                let key = block.key(attribute, row);
-                let null = nulls >> row & 1 != 0;
-                (self.low[at], self.high[at]) = if null { (u64::MAX, 0) } else { (key, key) };
+            for (to, row) in bits(rows).enumerate() {
+                keys[to] = from[row].load(Ordering::Relaxed);
             }
         }
     }
 
-    /// Those in which some row may have no distance, or NaN.
-    pub fn odd(&self) -> u64 {
-        self.null_distances | self.nan_distances
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// As orders take them, with the least and the greatest distance that rows of each may have.
-    pub fn get<'a>(&'a self, distances: &'a [(f64, f64)]) -> Boxes<'a> {
+    /// The zones, as orders take them.
+    pub fn zones(&self) -> Boxes<'_> {
         Boxes {
-            distances,
+            count: LANES,
             low: &self.low,
             high: &self.high,
             stride: LANES,
             nulls: &self.nulls,
-            null_distances: self.null_distances,
-            nan_distances: self.nan_distances,
         }
+    }
+
+    /// The rows, whose distances are yet to be known.
+    pub fn rows(&self) -> Batch<'_> {
+        Batch {
+            distances: &[f64::NAN; LANES][..self.count],
+            null_distances: 0,
+            keys: &self.low,
+            stride: LANES,
+            nulls: &self.nulls,
+        }
+    }
+}
+
+fn column(keys: &mut [u64], attribute: usize) -> &mut [u64] {
+    &mut keys[attribute * LANES..][..LANES]
+}
+
+fn copy(from: &[AtomicU64], to: &mut [u64], key: impl Fn(u64) -> u64) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = key(from.load(Ordering::Relaxed));
     }
 }
 

@@ -175,12 +175,12 @@ impl Siblings<'_> {
     }
 
     /// Those that hold a row without a vector.
-    pub(super) fn null_distances(&self) -> u64 {
+    pub fn null_distances(&self) -> u64 {
         self.words[NULL_DISTANCE].load(Ordering::Relaxed)
     }
 
     /// Those that hold a row whose vector has no distance.
-    pub(super) fn nan_distances(&self) -> u64 {
+    pub fn nan_distances(&self) -> u64 {
         self.words[NAN_DISTANCE].load(Ordering::Relaxed)
     }
 

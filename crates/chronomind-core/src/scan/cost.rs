@@ -7,6 +7,10 @@ const WALKED: u64 = 3;
 const MEASURED: u64 = 4;
 /// A look at a block, or at the zones below one.
 const LOOK: u64 = 6;
+/// The rows of a block bounded by their attributes.
+const JUDGED: u64 = 12;
+/// So many zones, of which all but the distances is known, are bounded at the price of one.
+const TOGETHER: u64 = 8;
 
 /// A search of the graph before it settles the first node.
 pub(super) const START: u64 = 512 * WALKED;
@@ -25,7 +29,12 @@ pub(super) fn look(boxes: u64) -> u64 {
     LOOK + boxes
 }
 
-/// A visit to a block that bounds and measures so many rows.
+/// So many zones of a group bounded, of which all but how far the graph has seen is known.
+pub(super) fn bound_again(boxes: u64) -> u64 {
+    1 + boxes / TOGETHER
+}
+
+/// A visit to a block that bounds by their codes, and measures, so many rows.
 pub(super) fn visit(bounded: u64, measured: u64) -> u64 {
-    LOOK + bounded + measured * MEASURED
+    LOOK + JUDGED + bounded + measured * MEASURED
 }

@@ -3,7 +3,7 @@
 
 use super::cost::{self, BUDGET, SETTLE, START};
 use super::near::Near;
-use super::question::{Question, Reach, View};
+use super::question::{Known, Question, Reach, View};
 use super::ranked::Ranked;
 use super::settled::Settled;
 use super::taken::Taken;
@@ -29,6 +29,11 @@ enum Stream {
     Zones,
 }
 
+/// A bit for each place.
+fn mask(places: impl Iterator<Item = usize>) -> u64 {
+    places.fold(0, |mask, place| mask | 1 << place)
+}
+
 /// The state of the two streams.
 pub(super) struct Merge {
     ranked: Ranked,
@@ -43,10 +48,13 @@ pub(super) struct Merge {
     plan: Plan,
     /// What visits to blocks have cost.
     visits: u64,
+    /// What the zones had cost when a visit last found a row that is wanted.
+    fruitful: u64,
     /// For one row at a time.
     keys: Vec<u64>,
     /// For the rows of a block.
     rows: Columns,
+    known: Known,
     nodes: Vec<u32>,
     brackets: Vec<(f64, f64)>,
 }
@@ -63,8 +71,10 @@ impl Merge {
             exhausted: false,
             plan: Plan::Survey,
             visits: 0,
+            fruitful: 0,
             keys: vec![0; attributes],
             rows: Columns::new(attributes),
+            known: Known::default(),
             nodes: Vec::new(),
             brackets: Vec::new(),
         }
@@ -132,8 +142,17 @@ impl Merge {
         postings: &Postings<'_>,
         near: &N,
     ) -> Option<Stream> {
+        let over = self.exhausted && self.settled.is_empty();
+        let is_their_turn = match self.plan {
+            Plan::Zones => true,
+            Plan::Near { .. } => {
+                let (zones, graph) = (self.zone_cost(), self.near_cost(near));
+                work.question.scored != 0 && zones < graph && zones - self.fruitful < graph / 8
+            }
+            Plan::Survey => false,
+        };
         let view = View::new(postings, &work.question, self.reach, near);
-        if self.exhausted && self.settled.is_empty() || !self.unseen.rises(&view) {
+        if over || is_their_turn || !self.unseen.rises(&view) {
             return Some(Stream::Zones);
         }
         if work.question.attributes == 0 {
@@ -147,11 +166,7 @@ impl Merge {
         if self.plan == Plan::Survey {
             self.plan = self.survey(work, postings, near)?;
         }
-        let helpful = work.question.scored != 0;
         Some(match self.plan {
-            Plan::Near { .. } if helpful && self.zone_cost() < self.near_cost(near) => {
-                Stream::Zones
-            }
             Plan::Near { .. } => Stream::Near,
             Plan::Zones | Plan::Survey => Stream::Zones,
         })
@@ -172,7 +187,7 @@ impl Merge {
         let everything = work.question.filter.is_empty();
         let limit = |passing: u64| {
             if spent > 0 {
-                2 * spent
+                spent
             } else if everything {
                 START + wanted * SETTLE
             } else {
@@ -184,7 +199,9 @@ impl Merge {
         let view = View::new(postings, &work.question, self.reach, near);
         match self.unseen.survey(&view, threshold, limit, BUDGET) {
             Survey::Cheap => Some(Plan::Zones),
-            Survey::Dear { limit } => Some(Plan::Near { until: limit }),
+            Survey::Dear { limit } => Some(Plan::Near {
+                until: limit.max(spent + spent / 4),
+            }),
             Survey::Unfinished => None,
         }
     }
@@ -248,70 +265,95 @@ impl Merge {
         near: &mut N,
     ) {
         let view = View::new(postings, &work.question, self.reach, near);
-        let Some(number) = self.unseen.visit(&view) else {
+        let Some(visit) = self.unseen.visit(&view) else {
             return;
         };
+        let number = visit.block;
         let Some(block) = postings.block(number) else {
-            return;
+            return self.unseen.leave(None);
         };
         let passing = work.question.filter.matches(&block, block.live());
         let slots = passing & !self.taken.of(number);
-        let put_off = self.put_off(&view, near, number, &block, slots);
+        let (put_off, least) = self.put_off(&view, near, &block, slots, visit.odd);
+        let rest = (put_off != 0).then_some((least, put_off.count_ones() as u8));
+        self.unseen.leave(rest);
         let slots = slots & !put_off;
+        let before = self.ranked.threshold();
         let ranked = &mut self.ranked;
         work.score_block(near, &block, number, slots, |row| ranked.push(row));
-        let measured = slots.count_ones().into();
-        self.visits += cost::visit(put_off.count_ones().into(), measured);
+        self.visits += cost::visit(self.brackets.len() as u64, slots.count_ones().into());
+        if self.ranked.threshold() != before || before.is_none() {
+            self.fruitful = self.zone_cost();
+        }
         self.taken.insert_all(number, slots);
     }
 
-    /// Those rows of a block that are not wanted in this round. The block is kept for their sake.
+    /// Those rows of a block that are not wanted in this round, and the least rank that they can have.
+    ///
+    /// What their attributes are settles it for most; the codes of the others' vectors are looked at.
     fn put_off<O: Order, N: Near>(
         &mut self,
         view: &View<'_, '_, O>,
         near: &mut N,
-        number: u32,
         block: &Block<'_>,
-        slots: u64,
-    ) -> u64 {
-        let Some(threshold) = self.ranked.threshold() else {
-            return 0;
+        mut slots: u64,
+        odd: bool,
+    ) -> (u64, u64) {
+        self.brackets.clear();
+        let Some(threshold) = self.ranked.threshold().filter(|_| view.fixed.is_none()) else {
+            return (0, u64::MAX);
         };
-        if view.fixed.is_some() {
-            return 0;
+        if odd {
+            slots = mask(bits(slots).filter(|&slot| block.node(slot).is_some()));
         }
+        let mut distances = [(view.reach.nearest, f64::INFINITY); LANES];
+        let mut bounds = [0; LANES];
+        let mut least = u64::MAX;
+        // Where the condition cannot hold there is no bound; that will come out with the score.
+        let mut is_beyond = |bounded: u64, place: usize, bound: u64| {
+            let beyond = bounded >> place & 1 != 0 && bound > threshold;
+            if beyond {
+                least = least.min(bound);
+            }
+            beyond
+        };
+        view.know_rows(block, slots, &mut self.rows, &mut self.known);
+        let bounded = view.bounds(&self.known, &distances, &mut bounds);
+        let rows = bits(slots).zip(bounds).enumerate();
+        let mut put_off =
+            mask(rows.filter_map(|(place, (slot, bound))| {
+                is_beyond(bounded, place, bound).then_some(slot)
+            }));
         self.nodes.clear();
-        let mut in_graph = 0;
-        for slot in bits(slots) {
+        let mut wanted = 0;
+        for slot in bits(slots & !put_off) {
             if let Some(node) = block.node(slot) {
                 self.nodes.push(node);
-                in_graph |= 1 << slot;
+                wanted |= 1 << slot;
             }
         }
-        self.brackets.clear();
+        if wanted == 0 {
+            return (put_off, least);
+        }
         near.brackets(&self.nodes, &mut self.brackets);
-        for (nearest, farthest) in &mut self.brackets {
+        for (range, &(nearest, farthest)) in distances.iter_mut().zip(&self.brackets) {
             // Else the graph has passed the row over, which shows here.
-            if *farthest >= view.reach.nearest {
-                *nearest = nearest.max(view.reach.nearest);
-            }
+            let reach = view.reach.nearest;
+            let nearest = if farthest >= reach {
+                nearest.max(reach)
+            } else {
+                nearest
+            };
+            *range = (nearest, farthest);
         }
-        self.rows.hold_rows(block, in_graph, view.question.scored);
-        let mut bounds = [0; LANES];
-        let bounded = view.bounds(&self.rows, &self.brackets, &mut bounds);
-        let (mut put_off, mut least) = (0_u64, u64::MAX);
-        for (place, slot) in bits(in_graph).enumerate() {
-            // Where the condition cannot hold there is no bound; that will come out with the score.
-            if bounded >> place & 1 != 0 && bounds[place] > threshold {
-                put_off |= 1 << slot;
-                least = least.min(bounds[place]);
-            }
-        }
-        if put_off != 0 {
-            let rows = put_off.count_ones() as u8;
-            self.unseen.put_back(number, least, rows, self.reach);
-        }
-        put_off
+        view.know_rows(block, wanted, &mut self.rows, &mut self.known);
+        let bounded = view.bounds(&self.known, &distances, &mut bounds);
+        let rows = bits(wanted).zip(bounds).enumerate();
+        put_off |=
+            mask(rows.filter_map(|(place, (slot, bound))| {
+                is_beyond(bounded, place, bound).then_some(slot)
+            }));
+        (put_off, least)
     }
 
     /// A bound of the ranks of all rows that have not been scored.

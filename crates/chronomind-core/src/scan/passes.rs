@@ -100,8 +100,9 @@ impl Passes {
                 self.unseen.restart(horizon.0);
                 continue;
             }
-            if let Some(number) = self.unseen.visit(&view) {
-                spent += self.visit(work, postings, near, number);
+            if let Some(visit) = self.unseen.visit(&view) {
+                spent += self.visit(work, postings, near, visit.block);
+                self.unseen.leave(None);
             }
             self.make_room();
             spent += self.unseen.cost() - before;

@@ -1,8 +1,8 @@
 //! What is searched for, and how far that has been seen.
 
 use super::near::{Care, Fixed, Near};
-use crate::postings::{Columns, Filter, Postings, Zone, ZoneBounds};
-use crate::score::{Bounds, Boxes, LANES, Order, Program};
+use crate::postings::{Block, Columns, Filter, Postings, Siblings, Zone, ZoneBounds};
+use crate::score::{Bounds, Distances, LANES, Order, Parts, Program};
 
 /// What is searched for.
 pub(super) struct Question<O> {
@@ -46,12 +46,28 @@ impl<O: Order> Question<O> {
             .is_none_or(|condition| condition.may_hold(nearest, zone))
             .then(|| self.order.bound(nearest, zone))
     }
+}
 
-    /// [`Question::bound`] of each of some boxes, and a bit for each that has one.
-    fn bounds(&self, boxes: &Boxes<'_>, bounds: &mut [u64]) -> u64 {
-        self.order.bounds(boxes, bounds);
-        let condition = self.condition.as_ref();
-        condition.map_or(u64::MAX, |condition| condition.may_hold_among(boxes))
+/// What is known of up to [`LANES`] zones or rows before their distances are.
+#[derive(Default)]
+pub(super) struct Known {
+    count: usize,
+    order: Parts,
+    condition: Parts,
+    /// Those with a row that may have no vector, or one without a distance.
+    null: u64,
+    nan: u64,
+}
+
+impl Known {
+    /// Those in which some row may have no distance, or NaN.
+    pub(super) fn odd(&self) -> u64 {
+        self.null | self.nan
+    }
+
+    /// Memory of what is held, in bytes, beside itself.
+    pub(super) fn bytes(&self) -> usize {
+        self.order.bytes() + self.condition.bytes()
     }
 }
 
@@ -120,21 +136,64 @@ impl<'a, 'r, O: Order> View<'a, 'r, O> {
         self.question.bound(nearest, &bounds)
     }
 
-    /// [`Question::bound`] of each of some boxes, with the distances that each may have, and a bit for each that has
+    /// Gets to know the zones below one.
+    pub(super) fn know_zones(
+        &self,
+        zones: &Siblings<'_>,
+        columns: &mut Columns,
+        known: &mut Known,
+    ) {
+        columns.hold_zones(zones, self.question.scored);
+        self.question
+            .order
+            .parts(&columns.zones(), &mut known.order);
+        if let Some(condition) = &self.question.condition {
+            condition.parts(&columns.zones(), &mut known.condition);
+        }
+        (known.null, known.nan) = (zones.null_distances(), zones.nan_distances());
+        known.count = LANES;
+        match self.fixed {
+            Some(Fixed::Null) => known.null = u64::MAX,
+            Some(Fixed::NaN) => known.nan = u64::MAX,
+            None => {}
+        }
+    }
+
+    /// Gets to know some rows of a block that have distances.
+    pub(super) fn know_rows(
+        &self,
+        block: &Block<'_>,
+        rows: u64,
+        columns: &mut Columns,
+        known: &mut Known,
+    ) {
+        columns.hold_rows(block, rows, self.question.scored);
+        let order = &self.question.order;
+        order.parts_of_rows(&columns.rows(), &mut known.order);
+        if let Some(condition) = &self.question.condition {
+            condition.parts_of_rows(&columns.rows(), &mut known.condition);
+        }
+        (known.count, known.null, known.nan) = (columns.rows().rows(), 0, 0);
+    }
+
+    /// [`Question::bound`] of each, with the distances that each may have, and a bit for each that has
     /// one.
     pub(super) fn bounds(
         &self,
-        columns: &Columns,
-        distances: &[(f64, f64)],
+        known: &Known,
+        distances: &[(f64, f64); LANES],
         bounds: &mut [u64; LANES],
     ) -> u64 {
-        let count = columns.count();
-        let mut boxes = columns.get(&distances[..count]);
-        match self.fixed {
-            Some(Fixed::Null) => boxes.null_distances = u64::MAX,
-            Some(Fixed::NaN) => boxes.nan_distances = u64::MAX,
-            None => {}
-        }
-        self.question.bounds(&boxes, &mut bounds[..count])
+        let distances = Distances {
+            ranges: &distances[..known.count],
+            null: known.null,
+            nan: known.nan,
+        };
+        let bounds = &mut bounds[..known.count];
+        self.question.order.bounds(&known.order, &distances, bounds);
+        let condition = self.question.condition.as_ref();
+        condition.map_or(u64::MAX, |condition| {
+            condition.may_hold_among(&known.condition, &distances)
+        })
     }
 }

@@ -4,9 +4,9 @@
 //! everything, and a block stays for as long as some of its rows are put off. The least of the bounds
 //! is therefore a bound on all that is unseen.
 //!
-//! Zones of one parent stay together, as its *group*, until one of them has the least bound of all: a
-//! group is bounded in one go, where hundreds of zones of nearly the same bound would each have to come
-//! to the top to be.
+//! The blocks below one zone are a *group*, and what their attributes are is read once: a group is
+//! bounded again in one go, and without looking at shared memory, where hundreds of blocks of nearly
+//! the same bound would each have to come to the top to be.
 //!
 //! The bound of a zone rises with the distance up to which the graph has been seen. Entries keep
 //! the bound they had when they were last looked at, which is a bound still, and only those that
@@ -17,15 +17,14 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
 use super::cost;
-use super::question::{Reach, View};
+use super::question::{Known, View};
 use crate::postings::{BLOCK, Columns, Zone, ZoneBounds, bits};
 use crate::score::{LANES, Order};
 
 /// No row is farther away: distances are computed in single precision.
 pub(super) const FARTHEST: f64 = f32::MAX as f64;
 
-/// A block, or the group below a zone. Ordered by bound; of equals the smaller zone first, then by
-/// arrival.
+/// A zone above the blocks. Ordered by bound; of equals the smaller zone first, then by arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     /// No unseen row has a lower rank.
@@ -34,37 +33,22 @@ struct Entry {
     index: u32,
     /// That of the reach by which it was bounded, `None` before.
     version: Option<u32>,
-    /// Those of a group that have no entry of their own.
-    children: u64,
-    /// That of them which has the least bound.
-    first: usize,
-    /// Where the bounds of the group are, once it has some.
+    /// Where its blocks are, once they have been looked at.
     group: Option<usize>,
-    /// For a block, rows that pass the filter, once they have been counted.
-    matching: Option<u8>,
     /// Some row may have no distance.
     odd: bool,
 }
 
 impl Entry {
     fn new(zone: Zone, bound: u64, version: Option<u32>, odd: bool) -> Entry {
-        let Zone { level, index } = zone;
         Entry {
             bound,
-            level,
-            index,
+            level: zone.level,
+            index: zone.index,
             version,
-            children: u64::MAX,
-            first: 0,
             group: None,
-            matching: None,
             odd,
         }
-    }
-
-    /// The zone of everything.
-    fn all(bound: u64) -> Entry {
-        Entry::new(Zone::ALL, bound, None, true)
     }
 
     fn zone(&self) -> Zone {
@@ -73,28 +57,45 @@ impl Entry {
             index: self.index,
         }
     }
+}
 
-    /// The zone whose bound it has.
-    fn least(&self) -> Zone {
-        match self.level {
-            0 => self.zone(),
-            _ => self.zone().child(self.first),
+/// The blocks below a zone that may hold rows without a score.
+struct Group {
+    blocks: u64,
+    /// No unseen row of the block has a lower rank. They only rise, each by what is known best: of the
+    /// block as a whole, or of the rows that are left of it.
+    bounds: [u64; LANES],
+    /// The block with the least.
+    first: usize,
+    /// Rows that pass the filter, once they have been counted.
+    matching: [Option<u8>; LANES],
+    known: Known,
+}
+
+impl Group {
+    /// Brings the entry up to date; false when no blocks are left.
+    fn settle(&mut self, entry: &mut Entry) -> bool {
+        entry.odd = self.known.odd() & self.blocks != 0;
+        let first = bits(self.blocks).min_by_key(|&block| self.bounds[block]);
+        if let Some(first) = first {
+            self.first = first;
+            entry.bound = self.bounds[first];
         }
+        first.is_some()
     }
 }
 
-/// The bounds of the zones below one.
-struct Group {
-    bounds: [u64; LANES],
-    /// That of the reach by which they were bounded.
-    version: u32,
-    /// Those in which some row may have no distance.
-    odd: u64,
+/// A block to visit.
+pub(super) struct Visit {
+    /// Its number.
+    pub(super) block: u32,
+    /// Some row may have no distance.
+    pub(super) odd: bool,
 }
 
 /// What a survey found.
 pub(super) enum Survey {
-    /// To visit all zones that may hold wanted rows costs less than the limit.
+    /// To visit all blocks that may hold wanted rows costs less than the limit.
     Cheap,
     /// It costs more than the limit.
     Dear {
@@ -107,12 +108,10 @@ pub(super) enum Survey {
 
 pub(super) struct Unseen {
     heap: BinaryHeap<Reverse<Entry>>,
-    /// How many of them are odd.
-    odd: usize,
-    /// No rank below this is asked for: zones that may hold one are as good as those that begin here.
-    floor: u64,
     bounds: ZoneBounds,
     columns: Columns,
+    /// Of what is not a block.
+    known: Known,
     groups: Vec<Group>,
     /// Places among them that nobody has.
     free: Vec<usize>,
@@ -125,33 +124,28 @@ pub(super) struct Unseen {
 
 impl Unseen {
     pub(super) fn new(attributes: usize) -> Unseen {
-        Unseen {
-            heap: BinaryHeap::from([Reverse(Entry::all(0))]),
-            odd: 1,
-            floor: 0,
+        let mut unseen = Unseen {
+            heap: BinaryHeap::new(),
             bounds: ZoneBounds::new(attributes),
             columns: Columns::new(attributes),
+            known: Known::default(),
             groups: Vec::new(),
             free: Vec::new(),
             cost: 0,
             bounded: 0,
             passing: 0,
-        }
+        };
+        unseen.restart(0);
+        unseen
     }
 
     /// Begins again with the zone of everything, for rows whose rank is not below `floor`.
     pub(super) fn restart(&mut self, floor: u64) {
-        self.floor = floor;
         self.heap.clear();
-        self.odd = 0;
         self.groups.clear();
         self.free.clear();
-        self.put(Entry::all(floor));
-    }
-
-    fn put(&mut self, entry: Entry) {
-        self.odd += usize::from(entry.odd);
-        self.heap.push(Reverse(entry));
+        let all = Entry::new(Zone::ALL, floor, None, true);
+        self.heap.push(Reverse(all));
     }
 
     /// What it has cost to bound zones and to count rows, in the units of [`cost`].
@@ -162,23 +156,6 @@ impl Unseen {
     /// Zones bounded so far.
     pub(super) fn bounded(&self) -> u64 {
         self.bounded
-    }
-
-    /// Puts a visited block back of which so many rows have been put off.
-    pub(super) fn put_back(&mut self, block: u32, bound: u64, rows: u8, reach: Reach) {
-        let entry = Entry::new(
-            Zone {
-                level: 0,
-                index: block,
-            },
-            bound,
-            Some(reach.version),
-            false,
-        );
-        self.put(Entry {
-            matching: Some(rows),
-            ..entry
-        });
     }
 
     /// The bound that is the same for all zones, because no attribute matters to it and neither does
@@ -192,8 +169,8 @@ impl Unseen {
             self.bounds.forget(odd);
             view.bound_of(nearest, &self.bounds)
         };
-        let even = of_all(false);
-        (self.odd == 0 || of_all(true) == even).then_some(even)
+        let (even, odd) = (of_all(false), of_all(true));
+        (odd == even || !self.heap.iter().any(|Reverse(entry)| entry.odd)).then_some(even)
     }
 
     /// A bound of all unseen rows: the best there is, or one that is not below `enough`. `None`
@@ -203,7 +180,6 @@ impl Unseen {
         if let Some(common) = self.common(view, view.reach.nearest) {
             let Some(bound) = common else {
                 self.heap.clear();
-                self.odd = 0;
                 return None;
             };
             let Reverse(first) = self.heap.peek()?;
@@ -214,74 +190,93 @@ impl Unseen {
             if entry.bound >= enough || entry.version == Some(view.reach.version) {
                 return Some(entry.bound);
             }
-            self.odd -= usize::from(entry.odd);
-            let bound = match entry.level {
-                0 => {
-                    self.bounded += 1;
-                    view.bound(entry.zone(), view.reach.nearest, &mut self.bounds)
-                }
-                _ => self.bound_group(view, &mut entry),
-            };
+            let is_left = self.refresh(view, &mut entry);
             let mut top = self.heap.peek_mut()?;
-            match bound {
-                // The rest of a block may have a better bound than the block as a whole.
-                Some(bound) => {
-                    self.odd += usize::from(entry.odd);
-                    entry.bound = entry.bound.max(bound);
-                    entry.version = Some(view.reach.version);
-                    *top = Reverse(entry);
-                }
-                None => {
-                    PeekMut::pop(top);
-                    self.free.extend(entry.group);
-                }
+            if is_left {
+                *top = Reverse(entry);
+            } else {
+                PeekMut::pop(top);
+                self.free.extend(entry.group);
             }
         }
     }
 
-    /// Bounds what is left of a group, and forgets those in which no row can pass. `None` when none is
-    /// left.
-    fn bound_group<O: Order>(&mut self, view: &View<'_, '_, O>, entry: &mut Entry) -> Option<u64> {
-        let known = entry.group.map(|at| &self.groups[at]);
-        if known.is_none_or(|group| group.version != view.reach.version) {
-            self.bound_below(view, entry)?;
+    /// Bounds a zone by how far the graph has seen by now. False when no row of it can pass.
+    fn refresh<O: Order>(&mut self, view: &View<'_, '_, O>, entry: &mut Entry) -> bool {
+        entry.version = Some(view.reach.version);
+        let Some(at) = entry.group else {
+            self.bounded += 1;
+            let bound = view.bound(entry.zone(), view.reach.nearest, &mut self.bounds);
+            entry.bound = entry.bound.max(bound.unwrap_or_default());
+            return bound.is_some();
+        };
+        let count = u64::from(self.groups[at].blocks.count_ones());
+        self.bounded += count;
+        self.cost += cost::bound_again(count);
+        let group = &mut self.groups[at];
+        let mut bounds = [0; LANES];
+        group.blocks &= bounds_of(view, &group.known, &mut bounds);
+        for (known, bound) in group.bounds.iter_mut().zip(bounds) {
+            *known = bound.max(*known);
         }
-        let group = &self.groups[entry.group?];
-        entry.odd = group.odd & entry.children != 0;
-        entry.first = bits(entry.children).min_by_key(|&child| group.bounds[child])?;
-        Some(group.bounds[entry.first])
+        group.settle(entry)
     }
 
-    fn bound_below<O: Order>(&mut self, view: &View<'_, '_, O>, entry: &mut Entry) -> Option<()> {
-        let below = view.postings.below(entry.zone())?;
+    /// Looks at the zones below one: their bounds are written, and a bit set for each that may hold a
+    /// row that passes.
+    fn look_below<O: Order>(
+        &mut self,
+        view: &View<'_, '_, O>,
+        zone: Zone,
+        bounds: &mut [u64; LANES],
+    ) -> u64 {
+        let Some(below) = view.postings.below(zone) else {
+            return 0;
+        };
         let filter = &view.question.filter;
-        let zones = filter.may_match_among(&below, below.occupied() & entry.children);
+        let zones = filter.may_match_among(&below, below.occupied());
         let count = u64::from(zones.count_ones());
         self.bounded += count;
         self.cost += cost::look(count);
-        self.columns.hold_zones(&below, zones, view.question.scored);
+        view.know_zones(&below, &mut self.columns, &mut self.known);
+        zones & bounds_of(view, &self.known, bounds)
+    }
+
+    /// Looks at the blocks of a zone, or replaces a larger one by those below it. Those of which no row
+    /// can pass are forgotten.
+    fn open<O: Order>(&mut self, view: &View<'_, '_, O>, entry: Entry, heap: &mut Vec<Entry>) {
         let mut bounds = [0; LANES];
-        let distances = [(view.reach.nearest, f64::INFINITY); LANES];
-        let bounded = view.bounds(&self.columns, &distances, &mut bounds);
-        let at = entry.group.or_else(|| self.free.pop()).unwrap_or_else(|| {
-            self.groups.push(Group {
-                bounds: [0; LANES],
-                version: 0,
-                odd: 0,
-            });
-            self.groups.len() - 1
-        });
-        entry.group = Some(at);
-        let (group, odd) = (&mut self.groups[at], self.columns.odd());
-        (group.version, group.odd, entry.children) = (view.reach.version, 0, 0);
-        for (place, child) in bits(zones).enumerate() {
-            if bounded >> place & 1 != 0 {
-                group.bounds[child] = bounds[place].max(self.floor);
-                group.odd |= (odd >> place & 1) << child;
-                entry.children |= 1 << child;
-            }
+        let zones = self.look_below(view, entry.zone(), &mut bounds);
+        bounds
+            .iter_mut()
+            .for_each(|bound| *bound = entry.bound.max(*bound));
+        let version = Some(view.reach.version);
+        if entry.level > 1 {
+            let odd = self.known.odd();
+            heap.extend(bits(zones).map(|zone| {
+                let odd = odd >> zone & 1 != 0;
+                Entry::new(entry.zone().child(zone), bounds[zone], version, odd)
+            }));
+            return;
         }
-        Some(())
+        let mut group = Group {
+            blocks: zones,
+            bounds,
+            first: 0,
+            matching: [None; LANES],
+            known: std::mem::take(&mut self.known),
+        };
+        let mut entry = Entry { version, ..entry };
+        if !group.settle(&mut entry) {
+            return;
+        }
+        let at = self.free.pop();
+        match at.and_then(|at| self.groups.get_mut(at)) {
+            Some(place) => *place = group,
+            None => self.groups.push(group),
+        }
+        entry.group = at.or(Some(self.groups.len() - 1));
+        heap.push(entry);
     }
 
     /// True when it would raise the bound if the graph saw farther.
@@ -292,51 +287,56 @@ impl Unseen {
         let Some(Reverse(first)) = self.heap.peek() else {
             return false;
         };
+        let block = first.group.map(|at| self.groups[at].first);
+        let least = block.map_or(first.zone(), |block| first.zone().child(block));
         self.bounded += 1;
-        let far = view.bound(first.least(), FARTHEST, &mut self.bounds);
+        let far = view.bound(least, FARTHEST, &mut self.bounds);
         far.is_none_or(|far| far > first.bound)
     }
 
-    /// Takes the block with the least bound out, unless that takes longer to find out.
-    pub(super) fn visit<O: Order>(&mut self, view: &View<'_, '_, O>) -> Option<u32> {
-        self.open(view).map(|entry| entry.index)
-    }
-
-    /// Takes the block with the least bound out. Or else gives entries of their own to those of a group
-    /// whose bounds are among the least.
-    fn open<O: Order>(&mut self, view: &View<'_, '_, O>) -> Option<Entry> {
-        let Reverse(mut entry) = self.heap.pop()?;
-        self.odd -= usize::from(entry.odd);
-        if entry.level == 0 {
-            return Some(entry);
-        }
-        let Some(least) = self.bound_group(view, &mut entry) else {
-            self.free.extend(entry.group);
-            return None;
-        };
-        let next = self.heap.peek().map_or(0, |Reverse(next)| next.bound);
-        let limit = least.max(next);
-        let at = entry.group?;
-        for child in bits(entry.children) {
+    /// The block with the least bound, which is to be left before anything else happens. Or else looks
+    /// into the zone with the least bound, and returns `None`.
+    pub(super) fn visit<O: Order>(&mut self, view: &View<'_, '_, O>) -> Option<Visit> {
+        let &Reverse(entry) = self.heap.peek()?;
+        if let Some(at) = entry.group {
             let group = &self.groups[at];
-            let bound = group.bounds[child];
-            if bound <= limit {
-                entry.children &= !(1 << child);
-                let odd = group.odd >> child & 1 != 0;
-                let version = (entry.level == 1).then_some(view.reach.version);
-                self.put(Entry::new(entry.zone().child(child), bound, version, odd));
-            }
+            return Some(Visit {
+                block: entry.zone().child(group.first).index,
+                odd: group.known.odd() >> group.first & 1 != 0,
+            });
         }
-        if let Some(bound) = self.bound_group(view, &mut entry) {
-            entry.version = Some(view.reach.version);
-            self.put(Entry { bound, ..entry });
-        } else {
-            self.free.extend(entry.group);
-        }
+        self.heap.pop();
+        let mut opened = Vec::new();
+        self.open(view, entry, &mut opened);
+        self.heap.extend(opened.into_iter().map(Reverse));
         None
     }
 
-    /// Finds out whether to visit every zone that may hold a row with a score up to `threshold`
+    /// Leaves the block that was visited. `rest` are the least rank that its rows without a score can
+    /// have, and how many they are, if there are any.
+    pub(super) fn leave(&mut self, rest: Option<(u64, u8)>) {
+        let Some(mut top) = self.heap.peek_mut() else {
+            return;
+        };
+        let Some(at) = top.0.group else {
+            return;
+        };
+        let group = &mut self.groups[at];
+        let block = group.first;
+        match rest {
+            Some((bound, rows)) => {
+                group.bounds[block] = group.bounds[block].max(bound);
+                group.matching[block] = Some(rows);
+            }
+            None => group.blocks &= !(1 << block),
+        }
+        if !group.settle(&mut top.0) {
+            PeekMut::pop(top);
+            self.free.push(at);
+        }
+    }
+
+    /// Finds out whether to visit every block that may hold a row with a score up to `threshold`
     /// costs more than a limit, which is asked for again whenever more is known: it is given the
     /// number of rows that are known to pass the filter.
     ///
@@ -349,52 +349,88 @@ impl Unseen {
         budget: u64,
     ) -> Survey {
         let end = self.cost + budget;
-        let mut passed = Vec::new();
-        let mut total = 0;
+        let heap = std::mem::take(&mut self.heap).into_vec();
+        let mut entries: Vec<Entry> = heap.into_iter().map(|Reverse(entry)| entry).collect();
+        let (mut at, mut total) = (0, 0);
         let result = loop {
             let limit = limit(self.passing);
             if total > limit {
                 break Survey::Dear { limit };
             }
-            if self
-                .bound(view, threshold.saturating_add(1))
-                .is_none_or(|bound| bound > threshold)
-            {
+            let Some(mut entry) = entries.get(at).copied() else {
                 break Survey::Cheap;
-            }
+            };
             if self.cost > end {
                 break Survey::Unfinished;
             }
-            let Some(mut entry) = self.open(view) else {
+            if entry.bound > threshold {
+                at += 1;
                 continue;
-            };
-            let matching = match entry.matching {
-                Some(matching) => u64::from(matching),
-                None => self.count(view, &mut entry),
-            };
-            if matching > 0 {
-                total += cost::visit(matching, 0);
-                passed.push(entry);
+            }
+            if entry.version != Some(view.reach.version) {
+                if self.refresh(view, &mut entry) {
+                    entries[at] = entry;
+                } else {
+                    entries.swap_remove(at);
+                    self.free.extend(entry.group);
+                }
+                continue;
+            }
+            match entry.group {
+                Some(group) => {
+                    total += self.count_below(view, entry.zone(), group, threshold);
+                    if self.groups[group].settle(&mut entry) {
+                        entries[at] = entry;
+                        at += 1;
+                    } else {
+                        entries.swap_remove(at);
+                        self.free.push(group);
+                    }
+                }
+                None => {
+                    entries.swap_remove(at);
+                    self.open(view, entry, &mut entries);
+                }
             }
         };
-        passed.into_iter().for_each(|entry| self.put(entry));
+        self.heap = entries.into_iter().map(Reverse).collect();
         result
     }
 
-    /// Counts the rows of a block that pass the filter.
-    fn count<O: Order>(&mut self, view: &View<'_, '_, O>, entry: &mut Entry) -> u64 {
-        let mut matching = BLOCK as u64;
-        if !view.question.filter.is_empty() {
-            self.cost += cost::look(0);
-            let block = view.postings.block(entry.index);
-            matching = block.map_or(0, |block| {
-                let live = block.live();
-                u64::from(view.question.filter.matches(&block, live).count_ones())
-            });
-            self.passing += matching;
+    /// What it costs to visit the blocks of a group that may hold a row with a score up to `threshold`.
+    fn count_below<O: Order>(
+        &mut self,
+        view: &View<'_, '_, O>,
+        zone: Zone,
+        group: usize,
+        threshold: u64,
+    ) -> u64 {
+        let group = &mut self.groups[group];
+        let mut total = 0;
+        for place in bits(group.blocks) {
+            if group.bounds[place] > threshold {
+                continue;
+            }
+            let mut count = || {
+                if view.question.filter.is_empty() {
+                    return BLOCK as u8;
+                }
+                self.cost += cost::look(0);
+                let block = view.postings.block(zone.child(place).index);
+                let matching = block.map_or(0, |block| {
+                    view.question.filter.matches(&block, block.live())
+                });
+                self.passing += u64::from(matching.count_ones());
+                matching.count_ones() as u8
+            };
+            let matching = *group.matching[place].get_or_insert_with(&mut count);
+            if matching == 0 {
+                group.blocks &= !(1 << place);
+            } else {
+                total += cost::visit(matching.into(), 0);
+            }
         }
-        entry.matching = Some(matching as u8);
-        matching
+        total
     }
 
     /// Lets go of the half of the zones with the greater bounds, and of the others with bounds as
@@ -417,17 +453,30 @@ impl Unseen {
             }
             stays
         });
-        self.odd = self.heap.iter().filter(|Reverse(entry)| entry.odd).count();
         Some(from)
     }
 
     /// Memory of what is held, in bytes.
     pub(super) fn bytes_used(&self) -> usize {
         let groups = self.groups.len() - self.free.len();
-        self.heap.len() * size_of::<Entry>() + groups * size_of::<Group>()
+        self.heap.len() * size_of::<Entry>() + groups * self.group_bytes()
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.heap.capacity() * size_of::<Entry>() + self.groups.capacity() * size_of::<Group>()
+        let groups = self.groups.capacity() - self.groups.len();
+        self.heap.capacity() * size_of::<Entry>()
+            + groups * size_of::<Group>()
+            + self.groups.len() * self.group_bytes()
     }
+
+    /// Memory of a group: of every one as much, after the same order.
+    fn group_bytes(&self) -> usize {
+        let known = self.groups.first().map_or(0, |group| group.known.bytes());
+        size_of::<Group>() + known
+    }
+}
+
+/// [`View::bounds`] of zones, of which nothing else is known but how far the graph has seen.
+fn bounds_of<O: Order>(view: &View<'_, '_, O>, known: &Known, bounds: &mut [u64; LANES]) -> u64 {
+    view.bounds(known, &[(view.reach.nearest, f64::INFINITY); LANES], bounds)
 }

@@ -18,7 +18,7 @@ mod ranking;
 pub use blend::{Blend, Terms, faded_expr, microseconds};
 pub use expr::{Binary, BlendExpr, Expr, ParseError, Unary, Variadic};
 pub use key::{AttributeKind, decode_float, decode_int, encode_float, encode_int};
-pub use program::{CompileError, Interval, Program};
+pub use program::{CompileError, Interval, Parts, Program};
 pub use ranking::Ranking;
 
 /// The attributes of one row.
@@ -107,12 +107,11 @@ impl Batch<'_> {
     }
 }
 
-/// Some boxes, in columns: [`LANES`] at most.
+/// The attributes of some boxes, in columns: [`LANES`] at most.
 #[derive(Debug, Clone, Copy)]
 pub struct Boxes<'a> {
-    /// For each box a distance that no row inside has a lesser one than, and one that none has a greater
-    /// one than.
-    pub distances: &'a [(f64, f64)],
+    /// How many there are.
+    pub count: usize,
     /// For each attribute the least key among the rows, above the greatest where all are NULL: that
     /// of attribute `a` and box `i` is at `a * stride + i`.
     pub low: &'a [u64],
@@ -122,18 +121,21 @@ pub struct Boxes<'a> {
     pub stride: usize,
     /// For each attribute, bit `i` is set when it may be NULL in box `i`.
     pub nulls: &'a [u64],
+}
+
+/// The distances of the rows in some boxes.
+#[derive(Debug, Clone, Copy)]
+pub struct Distances<'a> {
+    /// For each box a distance that no row inside has a lesser one than, and one that none has a greater
+    /// one than.
+    pub ranges: &'a [(f64, f64)],
     /// Bit `i` is set when a row of box `i` may have no vector.
-    pub null_distances: u64,
+    pub null: u64,
     /// Bit `i` is set when a row of box `i` may have a vector without a distance.
-    pub nan_distances: u64,
+    pub nan: u64,
 }
 
 impl Boxes<'_> {
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.distances.len()
-    }
-
     /// Least and greatest key of an attribute of a box, `None` where every row has NULL.
     pub fn keys(&self, attribute: usize, number: usize) -> Option<(u64, u64)> {
         let at = attribute * self.stride + number;
@@ -160,26 +162,15 @@ pub trait Order {
     /// box says that such rows may be there).
     fn bound(&self, nearest: f64, zone: &Bounds<'_>) -> u64;
 
-    /// Writes the bound of each box.
-    fn bounds(&self, boxes: &Boxes<'_>, bounds: &mut [u64]) {
-        for (number, bound) in bounds.iter_mut().enumerate() {
-            let mut zone = ([u64::MAX; 32], [0; 32], 0);
-            for attribute in crate::postings::bits(self.attributes().into()) {
-                if let Some((low, high)) = boxes.keys(attribute, number) {
-                    (zone.0[attribute], zone.1[attribute]) = (low, high);
-                }
-                zone.2 |= u32::from(boxes.has_null(attribute, number)) << attribute;
-            }
-            let zone = Bounds {
-                low: &zone.0,
-                high: &zone.1,
-                nulls: zone.2,
-                null_distance: boxes.null_distances >> number & 1 != 0,
-                nan_distance: boxes.nan_distances >> number & 1 != 0,
-            };
-            *bound = self.bound(boxes.distances[number].0, &zone);
-        }
-    }
+    /// What bounds of some boxes take from their attributes, to be made once for any distances. Nothing
+    /// where only the distance matters.
+    fn parts(&self, _boxes: &Boxes<'_>, _parts: &mut Parts) {}
+
+    /// The same of rows, each of which is a box of its own.
+    fn parts_of_rows(&self, _rows: &Batch<'_>, _parts: &mut Parts) {}
+
+    /// Writes the bound of each of the boxes that the parts are of.
+    fn bounds(&self, parts: &Parts, distances: &Distances<'_>, bounds: &mut [u64]);
 
     /// The score that has a rank, but for the sign of zero; `None` for NULL.
     fn score(&self, rank: u64) -> Option<f64>;
@@ -224,8 +215,8 @@ impl Order for Nearest {
         encode_float(nearest)
     }
 
-    fn bounds(&self, boxes: &Boxes<'_>, bounds: &mut [u64]) {
-        for (bound, (nearest, _)) in bounds.iter_mut().zip(boxes.distances) {
+    fn bounds(&self, _parts: &Parts, distances: &Distances<'_>, bounds: &mut [u64]) {
+        for (bound, (nearest, _)) in bounds.iter_mut().zip(distances.ranges) {
             *bound = encode_float(*nearest);
         }
     }

@@ -1,6 +1,8 @@
 //! The order of rows by any score expression, as SQL's `ORDER BY` would have it.
 
-use super::{Batch, Bounds, Boxes, Interval, Order, Program, decode_float, encode_float};
+use super::{
+    Batch, Bounds, Boxes, Distances, Interval, Order, Parts, Program, decode_float, encode_float,
+};
 
 /// Rows in order of a program's value. NaN is above every number; NULL comes first or last.
 #[derive(Debug, Clone)]
@@ -69,10 +71,26 @@ impl Order for Ranking {
         self.first(self.program.range(nearest, zone))
     }
 
-    fn bounds(&self, boxes: &Boxes<'_>, bounds: &mut [u64]) {
-        self.program.ranges(boxes, |ranges| {
-            for (number, bound) in bounds.iter_mut().enumerate() {
-                *bound = self.first(ranges.get(number));
+    fn parts(&self, boxes: &Boxes<'_>, parts: &mut Parts) {
+        self.program.parts(boxes, parts);
+    }
+
+    fn parts_of_rows(&self, rows: &Batch<'_>, parts: &mut Parts) {
+        self.program.parts_of_rows(rows, parts);
+    }
+
+    fn bounds(&self, parts: &Parts, distances: &Distances<'_>, bounds: &mut [u64]) {
+        self.program.ranges(parts, distances, |ranges| {
+            let (low, high, odd) = ranges.numbers(bounds.len());
+            let turn = self.turned(0);
+            let first = if self.descending { high } else { low };
+            for (bound, &first) in bounds.iter_mut().zip(first) {
+                *bound = encode_float(first) ^ turn;
+            }
+            for number in crate::postings::bits(odd) {
+                if let Some(bound) = bounds.get_mut(number) {
+                    *bound = self.first(ranges.get(number));
+                }
             }
         });
     }

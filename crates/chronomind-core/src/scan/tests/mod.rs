@@ -19,7 +19,7 @@ const MEMORY: usize = 1 << 24;
 fn orders() -> impl Strategy<Value = AnyOrder> {
     prop_oneof![
         Just(AnyOrder::Nearest),
-        Just(AnyOrder::Labelled),
+        Just(labelled()),
         (0.0..1.0_f64, 0.0..1.0_f64)
             .prop_map(|(w, part)| AnyOrder::Blend(blend(w, (1.0 - w) * part))),
         Just(AnyOrder::Blend(blend(1.0, 0.0))),
@@ -355,7 +355,7 @@ fn a_search_for_all_rows_keeps_to_its_memory() {
     let (world, rows) = stream(&heap, 20_000);
     for order in [
         AnyOrder::Nearest,
-        AnyOrder::Labelled,
+        labelled(),
         AnyOrder::Blend(blend(0.3, 0.2)),
     ] {
         let memory = 100_000;

@@ -8,8 +8,8 @@ use crate::distance::Metric;
 use crate::postings::{Filter, Place, Postings};
 use crate::scan::{Care, Fixed, Found, Near, Scan};
 use crate::score::{
-    AttributeKind, Batch, Bounds, Boxes, Nearest, Order, Program, Ranking, Row, decode_int,
-    encode_float, rank, unrank,
+    AttributeKind, Batch, Bounds, Boxes, Distances, Nearest, Order, Parts, Program, Ranking, Row,
+    encode_float, rank,
 };
 
 pub(super) const HOUR: i64 = 3_600_000_000;
@@ -165,48 +165,10 @@ impl Near for Sorted<'_, '_> {
     }
 }
 
-/// `coalesce(distance, 0.2) - label`: a row without a vector may come before any other.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Labelled;
-
-impl Order for Labelled {
-    fn attributes(&self) -> u32 {
-        1 << 3
-    }
-
-    fn ranks(&self, rows: &Batch<'_>, ranks: &mut [u64]) {
-        for (i, place) in ranks.iter_mut().enumerate() {
-            let distance = match rows.null_distances >> i & 1 {
-                0 => rows.distances[i],
-                _ => 0.2,
-            };
-            let label = (rows.nulls[3] >> i & 1 == 0).then(|| decode_int(rows.column(3)[i]));
-            *place = rank(label.map(|label| distance - label as f64));
-        }
-    }
-
-    fn bound(&self, nearest: f64, zone: &Bounds<'_>) -> u64 {
-        let Some((_, most)) = zone.keys(3) else {
-            return u64::MAX;
-        };
-        let nearest = if zone.null_distance {
-            nearest.min(0.2)
-        } else {
-            nearest
-        };
-        rank(Some(nearest - decode_int(most) as f64))
-    }
-
-    fn score(&self, rank: u64) -> Option<f64> {
-        unrank(rank)
-    }
-}
-
 #[derive(Debug, Clone)]
 pub(super) enum AnyOrder {
     Nearest,
     Blend(Ranking),
-    Labelled,
     Ranked(Ranking),
 }
 
@@ -224,7 +186,6 @@ impl AnyOrder {
         match self {
             AnyOrder::Nearest => &Nearest,
             AnyOrder::Blend(order) => order,
-            AnyOrder::Labelled => &Labelled,
             AnyOrder::Ranked(order) => order,
         }
     }
@@ -243,8 +204,16 @@ impl Order for AnyOrder {
         self.inner().bound(nearest, zone)
     }
 
-    fn bounds(&self, boxes: &Boxes<'_>, bounds: &mut [u64]) {
-        self.inner().bounds(boxes, bounds);
+    fn parts(&self, boxes: &Boxes<'_>, parts: &mut Parts) {
+        self.inner().parts(boxes, parts);
+    }
+
+    fn parts_of_rows(&self, rows: &Batch<'_>, parts: &mut Parts) {
+        self.inner().parts_of_rows(rows, parts);
+    }
+
+    fn bounds(&self, parts: &Parts, distances: &Distances<'_>, bounds: &mut [u64]) {
+        self.inner().bounds(parts, distances, bounds);
     }
 
     fn score(&self, rank: u64) -> Option<f64> {
@@ -267,6 +236,15 @@ pub(super) fn program(text: &str) -> Program {
     // The only metric of which a distance may be negative.
     let metric = Metric::InnerProduct;
     Program::compile(&text.parse().unwrap(), metric, resolve, &[]).unwrap()
+}
+
+/// A row without a vector may come before any other.
+pub(super) fn labelled() -> AnyOrder {
+    AnyOrder::Ranked(Ranking {
+        program: program("coalesce(distance, 0.2) - label"),
+        descending: false,
+        nulls_first: false,
+    })
 }
 
 pub(super) fn blend(recency_weight: f64, importance_weight: f64) -> Ranking {

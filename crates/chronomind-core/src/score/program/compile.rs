@@ -82,15 +82,50 @@ fn finish(mut operations: Vec<Operation>, result: usize, metric: Metric) -> Prog
             kept.push(operation);
         }
     }
+    let result = places[result];
+    let (settled, moving, parts) = split(&mut kept, result);
     Program {
         operations: kept,
-        result: places[result],
+        result,
         attributes,
+        settled,
+        moving,
+        parts,
         distances: metric.range(),
         columns: Scratch::default(),
         intervals: Scratch::default(),
         ranges: Scratch::default(),
     }
+}
+
+/// The registers that follow from attributes alone, those that the distance has a part in, and what these
+/// read of the former but for constants.
+fn split(operations: &mut [Operation], result: usize) -> (Vec<usize>, Vec<usize>, Vec<usize>) {
+    let mut moves: Vec<bool> = Vec::with_capacity(operations.len());
+    let mut read = vec![false; operations.len()];
+    read[result] = true;
+    for operation in operations.iter_mut() {
+        let is_distance = *operation == Operation::Distance;
+        let moving = is_distance || operation.operands().any(|x| moves[*x]);
+        if moving {
+            operation.operands().for_each(|x| read[*x] = true);
+        }
+        moves.push(moving);
+    }
+    let constant = |register: usize| {
+        matches!(
+            operations[register],
+            Operation::Constant(_) | Operation::Null
+        )
+    };
+    let all = 0..moves.len();
+    let (moving, settled): (Vec<usize>, Vec<usize>) = all.partition(|&register| moves[register]);
+    let parts = settled
+        .iter()
+        .copied()
+        .filter(|&x| read[x] && !constant(x))
+        .collect();
+    (settled, moving, parts)
 }
 
 /// The value of an operation on constants.

@@ -7,7 +7,8 @@
 //!
 //! One list is evaluated in two ways: over rows (`lanes`), where a register is a column of up to 64
 //! numbers so that an operation is a loop without branches, and over a box of rows (`range`),
-//! where a register is the range of what those numbers can be.
+//! where a register is the range of what those numbers can be. The latter has a form for 64 boxes at
+//! once (`ranges`), in two parts: before distances are known, and for some distances.
 
 mod blend;
 mod compile;
@@ -22,10 +23,11 @@ use std::cell::Cell;
 use std::fmt::{Debug, Formatter};
 
 use super::expr::{Binary, Unary, Variadic};
-use super::{AttributeKind, Batch, Bounds, Boxes, decode_float, decode_int};
+use super::{AttributeKind, Batch, Bounds, Boxes, Distances, decode_float, decode_int};
 pub use compile::CompileError;
 pub use interval::Interval;
 use lanes::Column;
+pub use ranges::Parts;
 use ranges::Ranges;
 
 /// A compiled expression.
@@ -35,6 +37,11 @@ pub struct Program {
     /// The register that holds the result.
     result: usize,
     attributes: u32,
+    /// The registers that follow from attributes alone, and those that the distance has a part in.
+    settled: Vec<usize>,
+    moving: Vec<usize>,
+    /// Those of the former that the latter read. The result, where there are none of the latter.
+    parts: Vec<usize>,
     /// Least and greatest distance of the metric.
     distances: (f64, f64),
     columns: Scratch<Column>,
@@ -91,9 +98,9 @@ impl Program {
     }
 
     /// [`may_hold`](Program::may_hold) for each of some boxes, a bit each.
-    pub fn may_hold_among(&self, boxes: &Boxes<'_>) -> u64 {
-        self.ranges(boxes, |ranges| {
-            (0..boxes.count()).fold(0, |mask, number| {
+    pub fn may_hold_among(&self, parts: &Parts, distances: &Distances<'_>) -> u64 {
+        self.ranges(parts, distances, |ranges| {
+            (0..distances.ranges.len()).fold(0, |mask, number| {
                 mask | u64::from(ranges.get(number).may_be_true()) << number
             })
         })
@@ -101,15 +108,21 @@ impl Program {
 
     /// Evaluates it for some rows and hands the values on.
     pub(super) fn evaluate<T>(&self, rows: &Batch<'_>, then: impl FnOnce(&Column) -> T) -> T {
-        self.columns.with(|columns| {
-            if columns.is_empty() {
-                columns.extend(self.operations.iter().map(Column::new));
-            }
+        self.with_columns(|columns| {
             for (register, operation) in self.operations.iter().enumerate() {
                 let (before, rest) = columns.split_at_mut(register);
                 rest[0].compute(operation, before, rows);
             }
             then(&columns[self.result])
+        })
+    }
+
+    fn with_columns<T>(&self, then: impl FnOnce(&mut [Column]) -> T) -> T {
+        self.columns.with(|columns| {
+            if columns.is_empty() {
+                columns.extend(self.operations.iter().map(Column::new));
+            }
+            then(columns)
         })
     }
 
@@ -119,17 +132,62 @@ impl Program {
         Interval::between(nearest.clamp(least, most), most)
     }
 
+    /// What follows from the attributes of some boxes.
+    pub fn parts(&self, boxes: &Boxes<'_>, parts: &mut Parts) {
+        self.with_ranges(|ranges| {
+            for &register in &self.settled {
+                let (before, rest) = ranges.split_at_mut(register);
+                let operation = &self.operations[register];
+                rest[0].read(operation, boxes);
+                rest[0].compute(operation, before, boxes.count);
+            }
+            parts.0.clear();
+            let found = self.parts.iter().map(|&register| ranges[register].clone());
+            parts.0.extend(found);
+        });
+    }
+
+    /// What follows from the attributes of some rows, each a box of its own.
+    pub fn parts_of_rows(&self, rows: &Batch<'_>, parts: &mut Parts) {
+        self.with_columns(|columns| {
+            for &register in &self.settled {
+                let (before, rest) = columns.split_at_mut(register);
+                rest[0].compute(&self.operations[register], before, rows);
+            }
+            parts.0.clear();
+            let points = |&register: &usize| Ranges::points(&columns[register], rows.rows());
+            parts.0.extend(self.parts.iter().map(points));
+        });
+    }
+
     /// What the values can be over each of some boxes; hands the ranges on.
-    pub(super) fn ranges<T>(&self, boxes: &Boxes<'_>, then: impl FnOnce(&Ranges) -> T) -> T {
+    pub(super) fn ranges<T>(
+        &self,
+        parts: &Parts,
+        distances: &Distances<'_>,
+        then: impl FnOnce(&Ranges) -> T,
+    ) -> T {
+        self.with_ranges(|ranges| {
+            for (&register, part) in self.parts.iter().zip(&parts.0) {
+                ranges[register].clone_from(part);
+            }
+            for &register in &self.moving {
+                let (before, rest) = ranges.split_at_mut(register);
+                match self.operations[register] {
+                    Operation::Distance => rest[0].measure(self.distances, distances),
+                    ref operation => rest[0].compute(operation, before, distances.ranges.len()),
+                }
+            }
+            then(&ranges[self.result])
+        })
+    }
+
+    fn with_ranges<T>(&self, then: impl FnOnce(&mut [Ranges]) -> T) -> T {
         self.ranges.with(|ranges| {
             if ranges.is_empty() {
                 ranges.extend(self.operations.iter().map(Ranges::new));
             }
-            for (register, operation) in self.operations.iter().enumerate() {
-                let (before, rest) = ranges.split_at_mut(register);
-                rest[0].compute(operation, before, self.distances, boxes);
-            }
-            then(&ranges[self.result])
+            then(ranges)
         })
     }
 

@@ -1,13 +1,18 @@
 //! Ranges over up to 64 boxes at once: the zones below one, or the rows of a block.
 //!
+//! Boxes are bounded again and again for distances that change while their attributes do not, and
+//! what an expression makes of attributes alone is often dear: a decay is an exponential. So it is
+//! computed once ([`Parts`]), and of rows, each of which is a point, as rows are scored (`lanes`).
+//!
 //! Arithmetic on ordinary intervals is a loop that the compiler makes vector instructions of.
 //! Whatever is not ordinary (no number, an infinity, a divisor through 0) is left to the operation
 //! on a single interval, and so are the operations that are not worth a loop of their own.
 
 use super::super::expr::{Binary, Unary};
-use super::super::{Boxes, LANES};
+use super::super::{Boxes, Distances, LANES};
 use super::Operation;
-use super::interval::Interval;
+use super::interval::{Interval, NOTHING};
+use super::lanes::Column;
 use super::range::{attribute, binary, has_key, select, unary, variadic};
 use crate::postings::bits;
 
@@ -20,6 +25,17 @@ pub(in crate::score) struct Ranges {
     nan: u64,
     /// Bit `i` is set where box `i` may have NULL.
     null: u64,
+}
+
+/// What an order makes of the attributes of some boxes, whatever their distances are.
+#[derive(Debug, Clone, Default)]
+pub struct Parts(pub(super) Vec<Ranges>);
+
+impl Parts {
+    /// Memory of what is held, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.0.capacity() * size_of::<Ranges>()
+    }
 }
 
 impl Ranges {
@@ -46,6 +62,23 @@ impl Ranges {
         .or_null(self.null >> number & 1 != 0)
     }
 
+    /// [`low`](Interval::low) and [`high`](Interval::high) of the first so many boxes, and a bit for each
+    /// whose range is not of numbers alone.
+    pub(in crate::score) fn numbers(&self, count: usize) -> (&[f64], &[f64], u64) {
+        let mut odd = self.nan | self.null;
+        let (low, high) = (&self.low[..count], &self.high[..count]);
+        if !low
+            .iter()
+            .zip(high)
+            .fold(true, |all, (low, high)| all & (low <= high))
+        {
+            for (i, (low, high)) in low.iter().zip(high).enumerate() {
+                odd |= u64::from(low > high) << i;
+            }
+        }
+        (low, high, odd)
+    }
+
     fn set(&mut self, number: usize, range: Interval) {
         (self.low[number], self.high[number]) = (range.low, range.high);
         let bit = |mask: u64, holds: bool| mask & !(1 << number) | u64::from(holds) << number;
@@ -57,35 +90,54 @@ impl Ranges {
         (0..count).for_each(|number| self.set(number, range(number)));
     }
 
-    /// Computes the register of an operation from those before it. `distances` are the least
-    /// distance there is and the greatest.
-    pub(super) fn compute(
-        &mut self,
-        operation: &Operation,
-        before: &[Ranges],
-        distances: (f64, f64),
-        boxes: &Boxes<'_>,
-    ) {
-        let count = boxes.count();
+    /// The register of values that are known.
+    pub(super) fn points(column: &Column, count: usize) -> Ranges {
+        let mut points = Ranges {
+            low: column.values,
+            high: column.values,
+            nan: 0,
+            null: column.nulls,
+        };
+        for (i, value) in column.values[..count].iter().enumerate() {
+            points.nan |= u64::from(value.is_nan()) << i;
+        }
+        points.nan &= !points.null;
+        for i in bits(points.nan | points.null) {
+            (points.low[i], points.high[i]) = (NOTHING.low, NOTHING.high);
+        }
+        points
+    }
+
+    /// Computes the register of the distance, of which `limits` are the least there is and the greatest.
+    pub(super) fn measure(&mut self, limits: (f64, f64), distances: &Distances<'_>) {
+        let (least, most) = limits;
+        for (i, (low, high)) in distances.ranges.iter().enumerate() {
+            (self.low[i], self.high[i]) = (low.clamp(least, most), high.clamp(least, most));
+        }
+        (self.nan, self.null) = (distances.nan, distances.null);
+    }
+
+    /// Computes the register of what is read of an attribute.
+    pub(super) fn read(&mut self, operation: &Operation, boxes: &Boxes<'_>) {
         match *operation {
-            Operation::Constant(_) | Operation::Null => {}
-            Operation::Distance => {
-                let (least, most) = distances;
-                for (i, (low, high)) in boxes.distances.iter().enumerate() {
-                    (self.low[i], self.high[i]) = (low.clamp(least, most), high.clamp(least, most));
-                }
-                (self.nan, self.null) = (boxes.nan_distances, boxes.null_distances);
-            }
-            Operation::Attribute(number, kind) => {
-                self.each(count, |i| {
-                    attribute(kind, boxes.keys(number, i), boxes.has_null(number, i))
-                });
-            }
-            Operation::HasKey(number, key) => {
-                self.each(count, |i| {
-                    has_key(key, boxes.keys(number, i), boxes.has_null(number, i))
-                });
-            }
+            Operation::Attribute(number, kind) => self.each(boxes.count, |i| {
+                attribute(kind, boxes.keys(number, i), boxes.has_null(number, i))
+            }),
+            Operation::HasKey(number, key) => self.each(boxes.count, |i| {
+                has_key(key, boxes.keys(number, i), boxes.has_null(number, i))
+            }),
+            _ => {}
+        }
+    }
+
+    /// Computes the register of any other operation from those before it.
+    pub(super) fn compute(&mut self, operation: &Operation, before: &[Ranges], count: usize) {
+        match *operation {
+            Operation::Constant(_)
+            | Operation::Null
+            | Operation::Distance
+            | Operation::Attribute(..)
+            | Operation::HasKey(..) => {}
             Operation::Unary(Unary::Negate, x) => {
                 let x = &before[x];
                 for i in 0..count {
@@ -158,30 +210,29 @@ impl Ranges {
         y: &Ranges,
         ordinary: impl Fn((f64, f64), (f64, f64)) -> (f64, f64),
     ) {
-        let mut odd = 0;
+        let mut all = true;
         for i in 0..count {
             let (xs, ys) = ((x.low[i], x.high[i]), (y.low[i], y.high[i]));
-            (self.low[i], self.high[i]) = ordinary(xs, ys);
-        }
-        for i in 0..count {
-            let finite = [
-                x.low[i],
-                x.high[i],
-                y.low[i],
-                y.high[i],
-                self.low[i],
-                self.high[i],
-            ];
-            let fine = finite
-                .into_iter()
-                .fold(true, |fine, x| fine & (x.abs() < f64::INFINITY));
-            odd |= u64::from(!(fine & (x.low[i] <= x.high[i]) & (y.low[i] <= y.high[i]))) << i;
+            let (low, high) = ordinary(xs, ys);
+            (self.low[i], self.high[i]) = (low, high);
+            all &= is_ordinary(xs) & is_ordinary(ys) & is_ordinary((low, high));
         }
         (self.nan, self.null) = (x.nan | y.nan, x.null | y.null);
-        for i in bits(odd) {
-            self.set(i, binary(function, &x.get(i), &y.get(i)));
+        if all {
+            return;
+        }
+        for i in 0..count {
+            let ranges = [x, y, &*self].map(|range| (range.low[i], range.high[i]));
+            if !ranges.into_iter().all(is_ordinary) {
+                self.set(i, binary(function, &x.get(i), &y.get(i)));
+            }
         }
     }
+}
+
+/// Finite numbers, and no fewer than one; false too where they are too far apart.
+fn is_ordinary((low, high): (f64, f64)) -> bool {
+    (0.0..f64::INFINITY).contains(&(high - low))
 }
 
 /// The lesser; either where one is NaN.

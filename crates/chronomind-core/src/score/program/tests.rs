@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use super::*;
 use crate::distance::Metric;
 use crate::score::expr::arbitrary::{NUMBERS, expr, number};
-use crate::score::{Expr, LANES, Order, Ranking, encode_float, encode_int};
+use crate::score::{Boxes, Distances, Expr, LANES, Order, Ranking, encode_float, encode_int};
 
 const KINDS: [AttributeKind; 5] = [
     AttributeKind::Int,
@@ -387,24 +387,69 @@ proptest! {
         }
         let distances: Vec<(f64, f64)> = nearest.iter().map(|&d| (d, f64::INFINITY)).collect();
         let boxes = Boxes {
-            distances: &distances[..zones.len()],
+            count: zones.len(),
             low: &low,
             high: &high,
             stride: LANES,
             nulls: &std::array::from_fn::<_, 5, _>(|a| mask(&|zone| zone.nulls >> a & 1 != 0)),
-            null_distances: mask(&|zone| zone.null_distance),
-            nan_distances: mask(&|zone| zone.nan_distance),
+        };
+        let distances = Distances {
+            ranges: &distances[..zones.len()],
+            null: mask(&|zone| zone.null_distance),
+            nan: mask(&|zone| zone.nan_distance),
         };
         let program = compile(&expr, Metric::InnerProduct, &parameters);
         let ranking = Ranking { program, descending, nulls_first };
         let mut bounds = vec![0; zones.len()];
-        ranking.bounds(&boxes, &mut bounds);
-        let may_hold = ranking.program.may_hold_among(&boxes);
+        let mut parts = Parts::default();
+        ranking.parts(&boxes, &mut parts);
+        ranking.bounds(&parts, &distances, &mut bounds);
+        let may_hold = ranking.program.may_hold_among(&parts, &distances);
         for (i, (zone, bound)) in zones.iter().zip(bounds).enumerate() {
             let nearest = nearest[i];
             let alone = ranking.program.may_hold(nearest, &zone.bounds());
             prop_assert_eq!(may_hold >> i & 1 != 0, alone);
             prop_assert_eq!(bound, ranking.bound(nearest, &zone.bounds()), "{} of {:?}", expr, zone);
+        }
+    }
+
+    #[test]
+    fn a_row_of_which_the_distance_is_known_roughly_is_bounded(
+        expr in expr(),
+        lines in prop::collection::vec(line(), 1..=LANES),
+        margins in prop::collection::vec((0.0..2.0, 0.0..2.0), LANES),
+        parameters in parameters(),
+        (descending, nulls_first) in any::<(bool, bool)>(),
+    ) {
+        let program = compile(&expr, Metric::InnerProduct, &parameters);
+        let ranking = Ranking { program, descending, nulls_first };
+        let around = |(line, (below, above)): (&Line, &(f64, f64))| {
+            let distance = line.distance.unwrap_or_default();
+            // A range without a number in it is none that a search asks for.
+            let distance = if distance.is_nan() { 0.0 } else { distance };
+            (distance - below, distance + above)
+        };
+        let ranges: Vec<_> = lines.iter().zip(&margins).map(around).collect();
+        let mask = |has: &dyn Fn(Option<f64>) -> bool| {
+            let lines = lines.iter().enumerate();
+            lines.fold(0, |mask, (i, line)| mask | u64::from(has(line.distance)) << i)
+        };
+        let distances = Distances {
+            ranges: &ranges,
+            null: mask(&|distance| distance.is_none()),
+            nan: mask(&|distance| distance.is_some_and(f64::is_nan)),
+        };
+        let (mut parts, mut bounds, mut ranks) = (Parts::default(), vec![0; lines.len()], vec![0; lines.len()]);
+        let holds = with_batch(&lines, |batch| {
+            ranking.parts_of_rows(batch, &mut parts);
+            ranking.ranks(batch, &mut ranks);
+            ranking.program.holds(batch)
+        });
+        ranking.bounds(&parts, &distances, &mut bounds);
+        let may_hold = ranking.program.may_hold_among(&parts, &distances);
+        prop_assert_eq!(holds & !may_hold, 0, "{}", expr);
+        for ((line, bound), rank) in lines.iter().zip(bounds).zip(ranks) {
+            prop_assert!(bound <= rank, "{} of {:?}", expr, line);
         }
     }
 
