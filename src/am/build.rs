@@ -4,8 +4,6 @@
 //! main thread then writes everything to pages, where it becomes durable, and only then lets others
 //! see the index. An ERROR on the way gives the memory back.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -19,7 +17,7 @@ use crate::pages::bulk::BulkWriter;
 use crate::pg::relation::Relation;
 use crate::pg::{progress, settings, threads};
 use crate::recovery::{self, Creation};
-use chronomind_core::graph::Inserter;
+use chronomind_core::graph::{Inserter, State};
 use chronomind_core::index::{Index, Published};
 use chronomind_core::postings::Place;
 use chronomind_core::record::{Definition, Flags, NO_NODE, Posting, Tid};
@@ -101,7 +99,6 @@ fn definition(columns: &Columns, options: Options) -> Definition {
 struct Collector<'a> {
     memory: &'a Index<'static>,
     time: Option<usize>,
-    twins: HashMap<u64, u32, foldhash::fast::FixedState>,
     rows: Vec<Collected>,
     keys: Vec<u64>,
     room: usize,
@@ -133,7 +130,6 @@ impl<'a> Collector<'a> {
                 .attributes
                 .iter()
                 .position(|attribute| attribute.is_time()),
-            twins: HashMap::default(),
             rows: Vec::new(),
             keys: Vec::new(),
             room: 0,
@@ -156,10 +152,8 @@ impl<'a> Collector<'a> {
         });
         self.keys.extend_from_slice(row.attributes.keys);
         self.room += size_of::<Collected>() + size_of_val(row.attributes.keys);
-        if self.room + self.twins.capacity() * size_of::<(u64, u32)>() > self.budget {
+        if self.room > self.budget {
             self.publish_run()?;
-            // Twins that are met again become nodes of their own, which costs only memory.
-            self.twins = HashMap::default();
         }
         Ok(())
     }
@@ -170,18 +164,13 @@ impl<'a> Collector<'a> {
         if graph.config().inverse_norm(vector).is_none() {
             return Ok(NodeOr::NoDistance);
         }
-        let hash = std::hash::BuildHasher::hash_one(self.twins.hasher(), vector);
-        let slot = self.twins.entry(hash);
-        if let Entry::Occupied(twin) = &slot
-            && graph.vector(*twin.get()) == Some(vector)
-        {
-            return Ok(NodeOr::Node(*twin.get()));
+        if let Some(twin) = graph.find_equal(vector, State::Stored) {
+            return Ok(NodeOr::Node(twin));
         }
         let id = self.nodes;
         let upper = graph.reserve(id)?;
         graph.store(id, upper, vector);
         self.nodes += 1;
-        slot.insert_entry(id);
         Ok(NodeOr::Node(id))
     }
 

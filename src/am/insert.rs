@@ -8,7 +8,8 @@
 use std::cell::RefCell;
 
 use chronomind_core::distance;
-use chronomind_core::graph::{Inserter, NearSearch};
+use chronomind_core::epoch::Epochs;
+use chronomind_core::graph::{Inserter, State};
 use chronomind_core::postings::Place;
 use chronomind_core::record::{Flags, Kind, NO_NODE, Posting};
 
@@ -22,15 +23,9 @@ use crate::pg::relation::Relation;
 use crate::recovery::{self, Memory, Opened};
 use crate::shmem;
 
-/// Kept from one insert of this backend to the next.
-#[derive(Default)]
-struct Buffers {
-    search: NearSearch,
-    inserter: Inserter,
-}
-
 thread_local! {
-    static BUFFERS: RefCell<Buffers> = RefCell::default();
+    /// Kept from one insert of this backend to the next.
+    static INSERTER: RefCell<Inserter> = RefCell::default();
 }
 
 /// Adds a row to an index.
@@ -55,8 +50,7 @@ pub fn insert(index: Relation, columns: &Columns, row: HeapRow) -> Result<()> {
             append(index, vector, posting, &mut Alone)?;
             recovery::disown(index)
         }
-        Opened::Memory(memory) => BUFFERS
-            .with_borrow_mut(|buffers| insert_into(&memory, index, vector, posting, row, buffers)),
+        Opened::Memory(memory) => insert_into(&memory, index, vector, posting, row),
     }
 }
 
@@ -66,21 +60,16 @@ fn insert_into(
     vector: Option<&[u8]>,
     posting: Posting<'_>,
     row: HeapRow,
-    buffers: &mut Buffers,
 ) -> Result<()> {
     let epochs = shmem::epochs()?;
     let graph = memory.index.graph();
-    let twin = vector.and_then(|vector| {
-        let probe = graph.probe(vector)?;
-        let _pin = shmem::pin(epochs);
-        graph.find_equal(vector, &probe, &mut buffers.search)
-    });
     let mut entry = Entry {
         memory,
+        epochs,
         vector,
         row,
         no_distance: posting.flags.contains(Flags::NO_DISTANCE),
-        twin,
+        twin: None,
         taken: None,
         is_last_try: false,
         new_node: None,
@@ -103,7 +92,7 @@ fn insert_into(
     let _pin = shmem::pin(epochs);
     if let (Some(vector), Some(upper)) = (vector, entry.new_node) {
         graph.store(ids.node, upper, vector);
-        graph.link(ids.node, &mut buffers.inserter);
+        INSERTER.with_borrow_mut(|inserter| graph.link(ids.node, inserter));
         memory.index.add_drift(1);
     }
     memory.index.postings().show(ids.posting);
@@ -113,10 +102,11 @@ fn insert_into(
 /// A row on its way into memory.
 struct Entry<'a> {
     memory: &'a Memory,
+    epochs: Epochs<'static>,
     vector: Option<&'a [u8]>,
     row: HeapRow<'a>,
     no_distance: bool,
-    /// A node that had the same vector a moment ago.
+    /// A node that has the same vector.
     twin: Option<u32>,
     /// A node that was free, until the row is entered.
     taken: Option<u32>,
@@ -151,10 +141,12 @@ impl Entry<'_> {
 
 impl Host for Entry<'_> {
     fn node(&mut self) -> Node {
-        // Vacuum takes nodes away under the same lock, so one that holds the vector now goes on to.
         let graph = self.memory.index.graph();
-        let holds = |twin: &u32| self.vector.is_some_and(|vector| graph.holds(*twin, vector));
-        self.twin = self.twin.filter(holds);
+        // Nodes die under the same lock, so one that has the vector now will keep it.
+        self.twin = self.vector.and_then(|vector| {
+            let _pin = shmem::pin(self.epochs);
+            graph.find_equal(vector, State::Live)
+        });
         if let Some(twin) = self.twin {
             return Node::Known(twin);
         }
@@ -194,7 +186,7 @@ impl Host for Entry<'_> {
     }
 
     fn enter(&mut self, ids: Ids) {
-        self.taken = None;
+        self.taken.take_if(|taken| *taken == ids.node);
         if self.state == Entering::Never {
             return;
         }

@@ -326,54 +326,6 @@ fn no_node_is_out_of_reach() {
 }
 
 #[test]
-fn an_equal_vector_is_found_by_its_bytes() {
-    let data = Data::generated(1_000);
-    let heap = HeapRegion::new(64 << 20);
-    let index = Index::create(heap.region(), config(Metric::Cosine, data.dimensions, 16)).unwrap();
-    let graph = index.graph();
-    build(graph, &data, 1);
-    let mut search = NearSearch::new();
-    let mut found = 0;
-    for at in 0..data.len() {
-        let vector = bytes(data.row(at));
-        let probe = graph.probe(&vector).unwrap();
-        found += u32::from(graph.find_equal(&vector, &probe, &mut search) == Some(at as u32));
-        // Twice as long: the same direction, another vector.
-        let longer: Vec<f32> = data.row(at).iter().map(|value| value * 2.0).collect();
-        assert_eq!(graph.find_equal(&bytes(&longer), &probe, &mut search), None);
-    }
-    assert!(found >= 990, "{found}");
-}
-
-#[test]
-fn an_equal_vector_is_found_behind_others_as_near() {
-    let data = Data::generated(500);
-    for metric in [Metric::Cosine, Metric::InnerProduct] {
-        let heap = HeapRegion::new(64 << 20);
-        let index = Index::create(heap.region(), config(metric, data.dimensions, 16)).unwrap();
-        let graph = index.graph();
-        let mut inserter = Inserter::default();
-        let row = |id: usize| -> Vec<f32> {
-            let times = 1.0 + (id % 2) as f32 / 8.0;
-            data.row(id / 2).iter().map(|value| value * times).collect()
-        };
-        let rows: Vec<Vec<f32>> = (0..2 * data.len()).map(row).collect();
-        for (id, row) in rows.iter().enumerate() {
-            store(graph, id as u32, row);
-            graph.link(id as u32, &mut inserter);
-        }
-        let mut search = NearSearch::new();
-        let found = rows.iter().enumerate().filter(|(id, row)| {
-            let vector = bytes(row);
-            let probe = graph.probe(&vector).unwrap();
-            graph.find_equal(&vector, &probe, &mut search) == Some(*id as u32)
-        });
-        let found = found.count();
-        assert!(found >= 980, "{metric:?} {found}");
-    }
-}
-
-#[test]
 fn a_full_region_is_told_and_nothing_is_lost() {
     let data = Data::generated(5_000);
     let heap = HeapRegion::new(2 << 20);

@@ -144,6 +144,8 @@ impl Churn<'_> {
             let vector = bytes(self.data.row(row));
             assert!(self.graph.store(id, upper, &vector));
             self.graph.link(id, &mut inserter);
+            // Nobody retires it yet.
+            assert!(self.graph.find_equal(&vector, State::Live).is_some());
             drop(pin);
             lock(&self.rows).1.push(id);
         }
@@ -186,11 +188,11 @@ impl Churn<'_> {
         let mut search = NearSearch::new();
         while !self.is_over.load(Ordering::Acquire) {
             let _pin = self.epochs.pin(me);
-            check_search(
-                &self.graph,
-                self.data.row(random.below(self.data.len())),
-                &mut search,
-            );
+            let row = self.data.row(random.below(self.data.len()));
+            check_search(&self.graph, row, &mut search);
+            if let Some(id) = self.graph.find_equal(&bytes(row), State::Live) {
+                assert_eq!(self.graph.vector(id), Some(&bytes(row)[..]));
+            }
         }
     }
 

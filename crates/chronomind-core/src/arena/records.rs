@@ -67,6 +67,11 @@ impl RecordShape {
         self.stride as usize
     }
 
+    /// Records that lie in one extent, a power of two.
+    pub fn per_extent(&self) -> usize {
+        1 << self.shift
+    }
+
     /// Bytes that `records` records take, in whole extents.
     pub fn bytes(&self, records: u64) -> u64 {
         records.div_ceil(1 << self.shift) * self.units as u64 * UNIT as u64

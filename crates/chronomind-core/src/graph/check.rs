@@ -51,6 +51,12 @@ impl Graph<'_> {
                 State::Stored | State::Linking => report.unlinked += 1,
                 State::Live => {
                     self.check_kin(id, &calm)?;
+                    if !self.is_listed(id) && calm.lasts(self) {
+                        return Err(Error::Inconsistent {
+                            what: "a node is not in the bucket of its vector",
+                            id,
+                        });
+                    }
                     live.push(id);
                 }
                 State::Dead => report.dead += 1,

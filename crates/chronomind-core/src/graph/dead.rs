@@ -65,6 +65,9 @@ impl Graph<'_> {
     /// [`Graph::finish_restore`] is called for any node.
     pub fn vacate(&self, id: u32) {
         self.empty(id);
+        if self.state(id) != State::Free {
+            self.strike_off(id);
+        }
         self.node(id).finish();
         // Release: pairs with the Acquire in `len`.
         self.header.len.fetch_max(id + 1, Ordering::Release);

@@ -9,6 +9,7 @@
 //! fail, nothing has happened), then the caller makes the row durable, then [`Graph::store`] and
 //! [`Graph::link`], which cannot fail.
 
+pub(crate) mod bucket;
 pub(crate) mod entry;
 pub(crate) mod free;
 #[cfg(test)]
@@ -21,6 +22,8 @@ mod beam;
 mod check;
 #[cfg(not(loom))]
 mod dead;
+#[cfg(not(loom))]
+mod equal;
 #[cfg(not(loom))]
 mod forest;
 #[cfg(not(loom))]

@@ -82,7 +82,10 @@ pub(crate) struct NodeHeader {
     inverse_norm: AtomicU32,
     /// The next on the list of free nodes, see [`free`](super::free).
     pub(crate) next_free: AtomicU32,
-    reserved: [AtomicU32; 2],
+    /// The hash of the vector, see [`equal`](super::equal).
+    hash: AtomicU32,
+    /// The next node in the same bucket, see [`bucket`](super::bucket).
+    pub(crate) next_in_bucket: AtomicU32,
 }
 
 const _: () = assert!(size_of::<NodeHeader>() == 32);
@@ -171,7 +174,8 @@ impl<'r> Node<'r> {
         self.set_state(State::Free);
     }
 
-    /// Stores vector, code, norm and layers. Returns false when the node is not free.
+    /// Stores vector, code, norm and layers, calls `before_stored` and shows the node. Returns false
+    /// when it is not free, and has done nothing.
     pub(crate) fn store(
         &self,
         vector: &[u8],
@@ -179,6 +183,7 @@ impl<'r> Node<'r> {
         inverse_norm: f32,
         layer: u32,
         upper: u32,
+        before_stored: impl FnOnce(),
     ) -> bool {
         debug_assert_eq!(vector.len(), self.vector_bytes);
         if !self.begin(State::Free, State::Filling) {
@@ -199,6 +204,7 @@ impl<'r> Node<'r> {
             .store(inverse_norm.to_bits(), Ordering::Relaxed);
         self.header.layer.store(layer, Ordering::Relaxed);
         self.header.upper.store(upper + 1, Ordering::Relaxed);
+        before_stored();
         self.set_state(State::Stored);
         true
     }
@@ -216,6 +222,18 @@ impl<'r> Node<'r> {
     pub(crate) fn inverse_norm(&self) -> f32 {
         // Relaxed, here and in the next two: written before `Stored`, see `vector`.
         f32::from_bits(self.header.inverse_norm.load(Ordering::Relaxed))
+    }
+
+    /// The hash of the vector, of a node that was met in a bucket.
+    #[inline(always)]
+    pub(crate) fn hash(&self) -> u32 {
+        // Relaxed: written before the node came into the bucket.
+        self.header.hash.load(Ordering::Relaxed)
+    }
+
+    /// Writes the hash, before the node comes into a bucket.
+    pub(crate) fn set_hash(&self, hash: u32) {
+        self.header.hash.store(hash, Ordering::Relaxed);
     }
 
     pub(crate) fn layer(&self) -> u32 {
@@ -324,6 +342,12 @@ fn prefetch(start: *const u8, bytes: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (start, bytes);
+}
+
+/// The head of a bucket (see [`equal`](super::equal)).
+pub(crate) fn bucket_head<'r>(buckets: &Records<'r>, bucket: u32) -> &'r AtomicU32 {
+    // SAFETY: a record of the array of buckets is one word.
+    unsafe { buckets.at(bucket, 0) }
 }
 
 /// The neighbour list of one of the upper layers.

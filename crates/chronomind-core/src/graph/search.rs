@@ -297,34 +297,6 @@ impl NearSearch {
         Ok(())
     }
 
-    /// Looks for a node for which a condition holds that only the nearest can meet, as that of being
-    /// equal. Most of a search makes sure that nothing nearer was missed: this one ends when it meets
-    /// the node.
-    pub(super) fn find_where(
-        &mut self,
-        graph: &Graph<'_>,
-        probe: &Probe,
-        ef: usize,
-        is_wanted: impl Fn(u32) -> bool,
-    ) -> Option<u32> {
-        self.walk.beam.reset(ef, false);
-        graph.enter(&mut self.walk, probe);
-        let mut looked_at = None;
-        loop {
-            let nearest = self.walk.beam.nearest().first()?.id();
-            if looked_at != Some(nearest) && is_wanted(nearest) {
-                return Some(nearest);
-            }
-            looked_at = Some(nearest);
-            if graph.expand_next(&mut self.walk, probe, 0).is_none() {
-                break;
-            }
-        }
-        // By rounding, and by metrics other than a distance, it need not be the first.
-        let mut nearest = self.walk.beam.nearest().iter().map(|c| c.id());
-        nearest.find(|&id| is_wanted(id))
-    }
-
     /// The nodes found with their keys, nearest first.
     pub fn nearest(&self) -> impl ExactSizeIterator<Item = (u32, f32)> + Clone + '_ {
         self.found

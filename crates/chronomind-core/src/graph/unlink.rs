@@ -101,6 +101,7 @@ impl Graph<'_> {
         self.header.departures.fetch_add(1, Ordering::Relaxed);
         for &id in &dead.ids {
             self.empty(id);
+            self.strike_off(id);
         }
         wait(epochs, interrupt, pause)?;
         for &id in &dead.ids {

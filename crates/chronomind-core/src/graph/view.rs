@@ -1,6 +1,7 @@
 //! The graph as one process sees it, and the vector a walk measures from.
 
 use super::entry::{self, Entry};
+use super::equal;
 use super::free::FreeHead;
 use super::links;
 use super::node::{Code, Node, NodeShape, State, upper_slots};
@@ -76,7 +77,8 @@ impl GraphConfig {
     pub fn bytes(&self, nodes: u64) -> u64 {
         let (node, upper) = self.records();
         let codes = self.codes().map_or(0, |codes| codes.bytes(nodes));
-        codes + node.bytes(nodes) + upper.bytes(nodes.div_ceil(u64::from(self.m).max(2) - 1))
+        let upper = upper.bytes(nodes.div_ceil(u64::from(self.m).max(2) - 1));
+        codes + node.bytes(nodes) + upper + equal::bytes(nodes)
     }
 }
 
@@ -86,6 +88,7 @@ pub struct GraphHeader {
     nodes: RecordsHeader,
     upper: RecordsHeader,
     codes: RecordsHeader,
+    buckets: RecordsHeader,
     entry: AtomicU64,
     /// One more than the highest stored id.
     pub(super) len: AtomicU32,
@@ -105,6 +108,7 @@ pub struct Graph<'r> {
     pub(super) header: &'r GraphHeader,
     nodes: Records<'r>,
     upper: Records<'r>,
+    pub(super) buckets: Records<'r>,
     pub(crate) shape: NodeShape,
     pub(crate) config: GraphConfig,
     pub(crate) kernel: Kernel,
@@ -120,6 +124,7 @@ impl<'r> Graph<'r> {
             header,
             nodes: Records::new(region, &header.nodes, node),
             upper: Records::new(region, &header.upper, upper),
+            buckets: Records::new(region, &header.buckets, equal::shape()),
             shape: config.node_shape(),
             config,
             kernel: Kernel::new(config.metric, config.element),
@@ -152,6 +157,7 @@ impl<'r> Graph<'r> {
     /// When the region is full; the graph is as before.
     pub fn reserve(&self, id: u32) -> Result<u32> {
         self.reserve_record(id)?;
+        self.reserve_bucket(id)?;
         let layers = self.config.layer_of(id);
         if layers == 0 {
             return Ok(0);
@@ -181,9 +187,10 @@ impl<'r> Graph<'r> {
             let scale = distance::encode(&values, &mut elements);
             (self.code(&codes, id), &elements[..], scale)
         });
-        let stored = self
-            .node(id)
-            .store(vector, code, inverse_norm, layer, upper);
+        // Before anybody takes it for stored, so that whoever has a vector is found by it.
+        let enlist = || self.enlist(id, vector);
+        let node = self.node(id);
+        let stored = node.store(vector, code, inverse_norm, layer, upper, enlist);
         if stored {
             // Release: pairs with the Acquire in `len`.
             self.header.len.fetch_max(id + 1, Ordering::Release);
@@ -208,9 +215,7 @@ impl<'r> Graph<'r> {
         }
     }
 
-    /// Whether a row with this vector may still become one of node `id`, which a search has found: the
-    /// node is neither dead nor used for another vector since. For whoever keeps nodes from dying
-    /// meanwhile (see [`Graph::retire`]).
+    /// Whether node `id` has this vector, and may have rows.
     pub fn holds(&self, id: u32, vector: &[u8]) -> bool {
         matches!(self.state(id), State::Stored | State::Linking | State::Live)
             && self.node(id).vector() == vector
@@ -219,18 +224,6 @@ impl<'r> Graph<'r> {
     /// The head of the chain of a node's postings (posting id + 1, 0 for none).
     pub fn postings_of(&self, id: u32) -> &'r AtomicU32 {
         &self.node(id).header.postings
-    }
-
-    /// The node whose vector is exactly these bytes, if a short search finds one.
-    pub fn find_equal(
-        &self,
-        vector: &[u8],
-        probe: &Probe,
-        search: &mut super::NearSearch,
-    ) -> Option<u32> {
-        /// Wide enough that a twin is missed about as rarely as any nearest neighbour.
-        const WINDOW: usize = 16;
-        search.find_where(self, probe, WINDOW, |id| self.holds(id, vector))
     }
 
     /// Makes sure that node `id` has a record, whose head of postings can then be used before the
@@ -350,7 +343,9 @@ impl<'r> Graph<'r> {
     /// All arrays, for giving them back.
     pub(crate) fn arrays(&self) -> impl Iterator<Item = Records<'r>> + use<'r> {
         let codes = self.codes.map(|(codes, _)| codes);
-        [self.nodes, self.upper].into_iter().chain(codes)
+        [self.nodes, self.upper, self.buckets]
+            .into_iter()
+            .chain(codes)
     }
 
     /// The code of a node.
