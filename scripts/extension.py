@@ -32,15 +32,15 @@ def cargo_environment(pg):
     return {**os.environ, "PGRX_PG_CONFIG_PATH": str(pg.path), **libclang.environment()}
 
 
-def features(pg):
-    """The cargo arguments that select the server's major version."""
-    return ["--no-default-features", "--features", f"pg{pg.major}"]
+def features(pg, *extra):
+    """The cargo arguments that select the server's major version, and other features."""
+    return ["--no-default-features", "--features", ",".join([f"pg{pg.major}", *extra])]
 
 
-def build(pg, profile="release"):
+def build(pg, profile="release", extra=()):
     """Compiles the library for `pg`; returns its path, valid until the next build."""
     say(f"building the extension for PostgreSQL {pg.major}")
-    command = ["cargo", "build", "--lib", f"--profile={profile}", *features(pg)]
+    command = ["cargo", "build", "--lib", f"--profile={profile}", *features(pg, *extra)]
     environment = cargo_environment(pg)
     run(*command, cwd=ROOT, env=environment)
     return target_dir() / profile / "libchronomind.so"
@@ -52,9 +52,12 @@ def target_dir():
     return Path(json.loads(metadata)["target_directory"])
 
 
-def install(pg, profile="release", destdir=None):
-    """Builds for `pg` and installs, below `destdir` if given; returns the paths it wrote."""
-    library = build(pg, profile)
+def install(pg, profile="release", destdir=None, extra=()):
+    """Builds for `pg` and installs, below `destdir` if given; returns the paths it wrote.
+
+    `extra`: features of the crate besides the server's version.
+    """
+    library = build(pg, profile, extra)
     control = ROOT / "chronomind.control"
     copies = {library: pg.library_dir / "chronomind.so"}
     for source in [control, *sorted((ROOT / "sql").glob("chronomind--*.sql"))]:

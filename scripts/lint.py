@@ -17,7 +17,8 @@ def _command():
     pg = postgres.default()
     say(f"lints of the extension, for PostgreSQL {pg.major}")
     environment = extension.cargo_environment(pg)
-    run("cargo", "clippy", *extension.features(pg), *STRICT, cwd=ROOT, env=environment)
+    for extra in ([], ["faults"]):
+        run("cargo", "clippy", *extension.features(pg, *extra), *STRICT, cwd=ROOT, env=environment)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ Those without a server are `core`, `loom`, `sanitizers` and `fuzz`; those for ea
 The server is that of `PG_CONFIG` where it is set; else there are two: the embedded one, and
 one compiled with assertions, for which the extension is built with its own assertions too. The
 suite `cron` has a third, the oldest that is supported, with pg_cron: it runs the SQL tests there
-too. With `PG_CONFIG`, the schedules are tested among `cluster` where that server has pg_cron.
+too. The suite `faults` has the second, with a library of its own, which the suites after it replace.
+With `PG_CONFIG`, the schedules are tested among `cluster` where that server has pg_cron.
 
 The suite `servers`, which runs only when it is named, has one of each major version: the SQL tests on
 all of them, and pg_upgrade from each to the next and from the oldest to the newest.
@@ -30,6 +31,7 @@ CORE_TESTS = ["cargo", "test", "-p", CORE.name]
 # Server and cargo profile.
 DEFAULT_SERVERS = {"embedded-16": "release", "17-cassert": "checked"}
 CRON_SERVER = "15-cron"
+FAULTS_SERVER = "17-cassert"
 EVERY_SERVER = ["15", "embedded-16", "17", "embedded-18"]
 # SQL tests that ask the catalog for all that the extension wants to know, in a minute without caches.
 UNCACHED = ("definition", "explain", "mistakes", "scans")
@@ -77,6 +79,16 @@ def cron():
     cluster(pg, "tests/cluster/test_schedule.py")
 
 
+def faults():
+    """Backends that end at every point, with a library that can be told to."""
+    if os.environ.get("PG_CONFIG"):
+        say("a server that PG_CONFIG names gets no library with fault points")
+        return
+    pg = postgres.provision(FAULTS_SERVER)
+    extension.install(pg, DEFAULT_SERVERS[FAULTS_SERVER], extra=["faults"])
+    cluster(pg, "tests/cluster/test_faults.py")
+
+
 def _every_server():
     """What to run on the servers of all major versions, as pairs of a title and a function."""
     servers = [postgres.provision(name) for name in EVERY_SERVER]
@@ -118,6 +130,7 @@ OWN_SUITES = {
     "sanitizers": sanitizers.run_all,
     "fuzz": fuzz.run_all,
     "cron": cron,
+    "faults": faults,
 }
 SERVER_SUITES = {"regress": sql, "cluster": cluster, "differential": differential.ask}
 

@@ -14,6 +14,7 @@ use super::row::HeapRow;
 use crate::error::{Error, Result};
 use crate::pages;
 use crate::pages::bulk::BulkWriter;
+use crate::pg::fault::{self, Point};
 use crate::pg::relation::Relation;
 use crate::pg::{progress, settings, threads};
 use crate::recovery::{self, Creation};
@@ -46,14 +47,19 @@ pub fn build(
     let definition = definition(columns, options);
     let creation = Creation::begin(index, &definition, estimated_rows)?;
     let memory = creation.index();
+    fault::at(Point::BuildClaimed);
 
     let mut collector = Collector::new(memory, columns);
     let heap_rows = scan(&mut |row| collector.take(row));
     let index_rows = collector.finish()?;
+    fault::at(Point::BuildStored);
 
     link(memory)?;
+    fault::at(Point::BuildLinked);
     write(index, definition, memory)?;
+    fault::at(Point::BuildWritten);
     creation.finish();
+    fault::at(Point::BuildReady);
     Ok(Built {
         heap_rows,
         index_rows: f64::from(index_rows),
@@ -168,6 +174,7 @@ impl<'a> Collector<'a> {
             return Ok(NodeOr::Node(twin));
         }
         let id = self.nodes;
+        fault::claim(Point::BuildMemory)?;
         let upper = graph.reserve(id)?;
         graph.store(id, upper, vector);
         self.nodes += 1;

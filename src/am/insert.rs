@@ -18,6 +18,7 @@ use super::row::HeapRow;
 use crate::error::Result;
 use crate::pages::append::{Alone, Host, Ids, Node, append};
 use crate::pages::segment;
+use crate::pg::fault::{self, Point};
 use crate::pg::notice;
 use crate::pg::relation::Relation;
 use crate::recovery::{self, Memory, Opened};
@@ -77,6 +78,7 @@ fn insert_into(
     };
     let mut ids = append(index, vector, posting, &mut entry)?;
     if ids.is_none() {
+        fault::at(Point::InsertRefused);
         recovery::reclaim()?;
         entry.is_last_try = true;
         ids = append(index, vector, posting, &mut entry)?;
@@ -92,7 +94,9 @@ fn insert_into(
     let _pin = shmem::pin(epochs);
     if let (Some(vector), Some(upper)) = (vector, entry.new_node) {
         graph.store(ids.node, upper, vector);
+        fault::at(Point::InsertStored);
         INSERTER.with_borrow_mut(|inserter| graph.link(ids.node, inserter));
+        fault::at(Point::InsertLinked);
         memory.index.add_drift(1);
     }
     memory.index.postings().show(ids.posting);
@@ -131,11 +135,18 @@ impl Entry<'_> {
     fn claim(&mut self, ids: Ids, page: u32) -> Option<()> {
         let index = &self.memory.index;
         index.postings().reserve(ids.posting).ok()?;
+        fault::claim(Point::InsertMemory).ok()?;
         index.pages().reserve(page).ok()?;
         if ids.node != NO_NODE && self.twin.is_none() {
             self.new_node = Some(index.graph().reserve(ids.node).ok()?);
         }
         Some(())
+    }
+
+    fn give_back(&mut self) {
+        if let Some(node) = self.taken.take() {
+            self.memory.index.graph().give_free(node);
+        }
     }
 }
 
@@ -174,6 +185,9 @@ impl Host for Entry<'_> {
             // Before the row is logged, so that vacuum does not take its node for one without rows.
             self.memory.give_up();
             self.state = Entering::Never;
+        } else {
+            // Under the lock still: who is terminated before the next try drops nothing.
+            self.give_back();
         }
         self.is_last_try
     }
@@ -204,8 +218,6 @@ impl Host for Entry<'_> {
 
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        if let Some(node) = self.taken {
-            self.memory.index.graph().give_free(node);
-        }
+        self.give_back();
     }
 }

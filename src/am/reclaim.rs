@@ -11,6 +11,7 @@ use chronomind_core::postings::bits;
 
 use crate::error::Result;
 use crate::pages::append::while_nobody_appends;
+use crate::pg::fault::{self, Point};
 use crate::pg::interrupt;
 use crate::pg::relation::Relation;
 use crate::pg::wait::{self, Wait};
@@ -30,6 +31,7 @@ pub fn reclaim(index: Relation, memory: &Memory) -> Result<()> {
     postings.count_cut();
     let mut interrupt = || {
         interrupt::vacuum_delay();
+        fault::at(Point::ReclaimUnlinking);
         false
     };
     let freed = graph.unlink(
@@ -39,6 +41,7 @@ pub fn reclaim(index: Relation, memory: &Memory) -> Result<()> {
         &mut || wait::briefly(Wait::Readers),
     )?;
     memory.index.add_drift(freed);
+    fault::at(Point::ReclaimUnlinked);
     let sparse = sparse_blocks(memory);
     if !sparse.is_empty() && has_passed(shmem::epochs()?) {
         for batch in sparse.chunks(BATCH) {
@@ -46,6 +49,7 @@ pub fn reclaim(index: Relation, memory: &Memory) -> Result<()> {
             while_nobody_appends(index, || {
                 batch.iter().for_each(|&number| postings.free_block(number));
             });
+            fault::at(Point::ReclaimFreed);
         }
     }
     Ok(())
@@ -76,6 +80,7 @@ fn retire(index: Relation, memory: &Memory) {
             }
         });
         nodes.clear();
+        fault::at(Point::ReclaimCut);
     };
     for number in 0..blocks(&memory.index) {
         let Some(block) = postings.block(number) else {

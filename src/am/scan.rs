@@ -18,6 +18,7 @@ use super::plan::{Ordering, Plan};
 use super::recording::{self, Record};
 use super::request::Request;
 use crate::error::Result;
+use crate::pg::fault::{self, Point};
 use crate::pg::interrupt;
 use crate::pg::relation::Relation;
 use crate::pg::settings;
@@ -158,8 +159,10 @@ impl InMemory {
             interrupt::check();
             let step = {
                 let _pin = shmem::pin(epochs);
+                fault::at(Point::SearchPinned);
                 self.search.step(postings, &mut self.stream)
             };
+            fault::at(Point::SearchStep);
             match step {
                 Step::Found(found) => return Ok(Some(found)),
                 Step::Working => {}

@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::pages;
 use crate::pages::links::LinkWriter;
 use crate::pages::tombstone::sweep;
+use crate::pg::fault::{self, Point};
 use crate::pg::relation::Relation;
 use crate::recovery::{self, Memory, Opened};
 
@@ -32,6 +33,7 @@ pub fn bulk_delete(
             memory.index.postings().mark_dead(posting);
         }
     })?;
+    fault::at(Point::SweepDone);
     if let Opened::Pages = opened {
         recovery::disown(index)?;
     }

@@ -20,6 +20,7 @@ use super::meta::{decode, encode};
 use super::{META, damaged, view_of};
 use crate::error::{Error, Result};
 use crate::pg::buffer::{ReadGuard, WriteGuard};
+use crate::pg::fault::{self, Point};
 use crate::pg::relation::{Fork, Relation};
 use crate::pg::xlog::Change;
 
@@ -125,6 +126,7 @@ pub fn append(
     let meta_page = index.write(META, None);
     let (meta, layout) = decode(index, meta_page.page())?;
     let (vectors, postings) = ends(index, &meta, &layout)?;
+    fault::at(Point::AppendLocked);
     check_sizes(&layout, vector, &posting)?;
 
     let too_many = chronomind_core::Error::TooManyRecords;
@@ -158,8 +160,10 @@ pub fn append(
         return Ok(None);
     }
 
+    fault::at(Point::AppendReserved);
     if is_new {
         forget(index, &meta, &layout, node)?;
+        fault::at(Point::AppendForgotten);
     }
     let mut appender = Appender {
         index,
@@ -175,6 +179,7 @@ pub fn append(
     for piece in first {
         let target = appender.vector_page(piece)?;
         appender.commit(&[(&target, &vector[piece.range.clone()])], None)?;
+        fault::at(Point::AppendBegun);
     }
 
     let mut record = vec![0; layout.record_bytes(Kind::Postings)];
@@ -281,6 +286,7 @@ impl<H: Host> Appender<'_, H> {
         end.block = page.block();
         chain.tail = page.block();
         self.host.add_page(kind, sequence, page.block());
+        fault::at(Point::AppendExtended);
         Ok(Target {
             page,
             offset,
@@ -310,8 +316,12 @@ impl<H: Host> Appender<'_, H> {
         }
         if let Some(ids) = row {
             self.host.enter(ids);
+            fault::at(Point::AppendEntered);
         }
         change.commit();
+        if row.is_some() {
+            fault::at(Point::AppendLogged);
+        }
         Ok(())
     }
 }

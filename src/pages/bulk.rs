@@ -14,6 +14,7 @@ use super::links::LinkSink;
 use super::meta::page;
 use crate::error::{Error, Result};
 use crate::pg::buffer::Ring;
+use crate::pg::fault::{self, Point};
 use crate::pg::interrupt;
 use crate::pg::relation::{Fork, Relation};
 
@@ -80,6 +81,7 @@ impl BulkWriter {
     /// [`NO_NODE`](chronomind_core::record::NO_NODE).
     pub fn finish(mut self, entry_point: u32) -> Result<Meta> {
         self.end_segment()?;
+        fault::at(Point::BuildPages);
         self.meta.entry_point = entry_point;
         let page = page(self.index, &self.meta)?;
         self.index.write(META, None).replace(&page, self.log);
@@ -118,6 +120,7 @@ impl BulkWriter {
         }
         guard.replace(self.packer.page(), self.log);
         drop(guard);
+        fault::at(Point::BuildPage);
         self.run.pages += 1;
         self.packer.next(block);
         Ok(())

@@ -15,6 +15,7 @@ use super::meta::{decode, encode, update};
 use super::{META, view_of};
 use crate::error::{Error, Result};
 use crate::pg::buffer::Ring;
+use crate::pg::fault::{self, Point};
 use crate::pg::interrupt;
 use crate::pg::relation::{Fork, Relation};
 use crate::pg::xlog::Change;
@@ -84,10 +85,13 @@ impl LinkWriter {
             self.begin_upper()?;
         }
         self.end_segment()?;
+        fault::at(Point::LinksWritten);
         update(self.index, |meta| {
             meta.linked_nodes = self.linked_nodes;
             meta.entry_point = entry_point;
-        })
+        })?;
+        fault::at(Point::LinksNamed);
+        Ok(())
     }
 
     fn begin_upper(&mut self) -> Result<()> {
@@ -140,6 +144,8 @@ impl LinkWriter {
             change.commit();
         }
         self.packer.next(NO_BLOCK);
+        drop(guard);
+        fault::at(Point::LinksPage);
         Ok(())
     }
 
@@ -169,6 +175,7 @@ impl LinkWriter {
             format(change.new_page(&page), kind, sequence, NO_BLOCK);
             change.commit();
         }
+        fault::at(Point::LinksGrown);
         // Until here the new pages belong to nobody: a crash leaves them unused.
         self.meta.add_extent(kind, extent);
         let mut change = Change::begin(self.index);

@@ -9,6 +9,7 @@ use super::chain::Pages;
 use super::{damaged, snapshot};
 use crate::error::Result;
 use crate::pg::buffer::Ring;
+use crate::pg::fault::{self, Point};
 use crate::pg::interrupt;
 use crate::pg::relation::Relation;
 use crate::pg::xlog::Change;
@@ -42,6 +43,7 @@ pub fn sweep(
     let mut live = Vec::new();
     for sequence in 0..pages.count() {
         interrupt::vacuum_delay();
+        fault::at(Point::SweepPage);
         let block = pages.block(index, sequence)?;
         live.clear();
         {
@@ -70,6 +72,7 @@ pub fn sweep(
             PostingView::bury(&mut payload[slot as usize * record..]);
         }
         change.commit();
+        fault::at(Point::SweepLogged);
         for &(slot, _) in &live {
             on_dead(sequence * per_page + slot);
         }

@@ -10,6 +10,7 @@ use super::meta::Snapshot;
 use super::{META, damaged, is_later};
 use crate::error::Result;
 use crate::pg::buffer::Ring;
+use crate::pg::fault::{self, Point};
 use crate::pg::interrupt;
 use crate::pg::relation::Relation;
 
@@ -34,6 +35,7 @@ pub fn walk(
         .map_err(|damage| damaged(index, META, &damage))?;
     for block in first..index.blocks() {
         interrupt::check();
+        fault::at(Point::LoadPage);
         *page = *index.read(block, Some(&ring)).page();
         let mut visit = |item: Item<'_>| match item {
             Item::Posting { posting, .. } if is_later(index, block, to, &posting)? => Ok(()),

@@ -7,6 +7,7 @@ pub mod call;
 pub mod catalog;
 pub mod clock;
 pub mod datum;
+pub mod fault;
 pub mod index_info;
 pub mod interrupt;
 pub mod make;

@@ -38,6 +38,7 @@ use super::{Memory, reclaim};
 use crate::error::Result;
 use crate::pages::changes::{Changes, added};
 use crate::pages::{self, segment};
+use crate::pg::fault::{self, Point};
 use crate::pg::relation::Relation;
 use crate::pg::wait::{self, Wait};
 use crate::pg::{interrupt, notice, replay};
@@ -76,12 +77,14 @@ pub fn catch_up(relation: Relation, incarnation: u64, memory: &Memory) -> Result
         if since >= wanted {
             break;
         }
+        fault::at(Point::FollowTurn);
         // Later than what is wanted: those who wait may want more.
         let now = wanted_level();
-        let followed = match follow(relation, incarnation, &memory.index, since, now) {
+        let is_second = turn.begin();
+        let followed = match follow(relation, incarnation, &memory.index, since, now, is_second) {
             Err(Filling::Full) => {
                 reclaim()?;
-                follow(relation, incarnation, &memory.index, since, now)
+                follow(relation, incarnation, &memory.index, since, now, true)
             }
             followed => followed,
         };
@@ -100,13 +103,14 @@ pub fn catch_up(relation: Relation, incarnation: u64, memory: &Memory) -> Result
     Ok(true)
 }
 
-/// Takes over what was changed between two levels.
+/// Takes over what was changed between two levels. `is_second`: somebody has done a part of it.
 fn follow(
     relation: Relation,
     incarnation: u64,
     index: &Index<'static>,
     since: u64,
     to: u64,
+    is_second: bool,
 ) -> Followed<()> {
     let snapshot = pages::snapshot(relation)?;
     super::expect_incarnation(relation, &snapshot, incarnation)?;
@@ -118,6 +122,7 @@ fn follow(
             directory.set(segment(kind), sequence, block);
         }
     }
+    fault::at(Point::FollowAdded);
     let changes = Changes {
         index: relation,
         snapshot: &snapshot,
@@ -135,16 +140,26 @@ fn follow(
         blocks: Vec::new(),
         is_crowded: false,
     };
+    if is_second {
+        // Which nodes have lost rows went with the one who took them.
+        let graph = index.graph();
+        let is_taken = |&node: &u32| graph.state(node) != State::Free;
+        follower.bereft.extend((0..graph.len()).filter(is_taken));
+    }
     let changed = changes.pages()?;
     changes.postings(&changed, |id, posting| follower.bury(id, posting))?;
+    fault::at(Point::FollowBuried);
     if follower.is_crowded {
         follower.make_room()?;
     }
     changes.postings(&changed, |id, posting| follower.take(id, posting))?;
+    fault::at(Point::FollowTaken);
     link(index, &follower.unlinked)?;
+    fault::at(Point::FollowLinked);
     // The lists on the pages know nothing of these.
     index.add_drift(follower.unlinked.len() as u32);
     follower.retire()?;
+    fault::at(Point::FollowRetired);
     if to == KEPT {
         find_free_places(index, snapshot.nodes, snapshot.postings)?;
     }
@@ -203,6 +218,7 @@ impl Follower<'_> {
 
     /// Takes a posting over that is not in memory, if its places are free.
     fn take(&mut self, id: u32, posting: PostingView<'_>) -> Followed<()> {
+        fault::claim(Point::FollowMemory)?;
         self.index.postings().reserve(id)?;
         let is_dead = posting.flags().contains(Flags::DEAD);
         if is_dead || self.is_later(&posting) {
@@ -277,7 +293,9 @@ impl Follower<'_> {
         blocks.iter().for_each(|&number| self.cut_dead(number));
         // Before anything is given away, for those who remember where they were in a chain.
         postings.count_cut();
+        fault::at(Point::FollowCut);
         self.unlink()?;
+        fault::at(Point::FollowUnlinked);
         let stamp = epochs.stamp();
         while !epochs.is_safe(stamp) {
             if !epochs.try_advance() {
@@ -378,6 +396,7 @@ fn find_free_places(index: &Index<'static>, nodes: u32, postings: u32) -> Follow
     for node in (0..nodes).rev() {
         if node.is_multiple_of(STRIDE) {
             interrupt::check();
+            fault::at(Point::FollowFreeing);
         }
         index.graph().reserve_record(node)?;
         if index.graph().state(node) == State::Free {

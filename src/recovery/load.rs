@@ -16,6 +16,7 @@ use super::{config, expect_incarnation, follow, reclaim};
 use crate::error::{Error, Result};
 use crate::pages;
 use crate::pages::walk::walk;
+use crate::pg::fault::{self, Point};
 use crate::pg::relation::Relation;
 use crate::pg::{interrupt, notice, settings, threads};
 use crate::shmem;
@@ -28,12 +29,14 @@ pub fn load(relation: Relation, key: &Key, claim: Claim) -> Result<()> {
     let region = shmem::region()?;
     // Before the first page is read: what is replayed meanwhile may be missed.
     let level = follow::wanted_level();
+    fault::at(Point::LoadClaimed);
     match fill(relation, key, &claim, level) {
         Ok(()) => {
             claim.ready(level);
             Ok(())
         }
         Err(Filling::Full) => {
+            fault::at(Point::LoadFull);
             let place = claim.unfit(region);
             if place.should_warn() {
                 notice::does_not_fit(&relation.name());
@@ -96,9 +99,12 @@ fn fill(
         Ok(result?)
     };
     let walked = walk(relation, None, &snapshot, |item| match item {
-        Item::Vector { node, bytes } => guard(graph.reserve(node).map(|upper| {
-            graph.store(node, upper, bytes);
-        })),
+        Item::Vector { node, bytes } => {
+            guard(fault::claim(Point::LoadMemory))?;
+            guard(graph.reserve(node).map(|upper| {
+                graph.store(node, upper, bytes);
+            }))
+        }
         Item::Page {
             kind,
             sequence,
@@ -153,10 +159,13 @@ fn fill(
     index.add_drift(unlinked.len() as u32);
     // First, because whoever is linked trusts the marks of the tree.
     reconnect(graph)?;
+    fault::at(Point::LoadRestored);
     if level != KEPT {
         follow::forget_free_places(&index);
     }
-    Ok(link(&index, &unlinked)?)
+    link(&index, &unlinked)?;
+    fault::at(Point::LoadLinked);
+    Ok(())
 }
 
 /// Adds a posting, whose node is in memory or will be.

@@ -7,7 +7,7 @@
 //! well: that is the level [`KEPT`], above all positions.
 //!
 //! A process that leaves in the middle gives its turn back and leaves the level where it was. What it
-//! has done by then is done, and found done by the next.
+//! has done by then is done, and found done by the next, who is told that somebody has begun.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -20,6 +20,8 @@ pub struct Level {
     position: AtomicU64,
     /// The process that is raising it, 0 for none.
     owner: AtomicU32,
+    /// 1 while memory is between two levels. For those who have the turn.
+    begun: AtomicU32,
 }
 
 impl Level {
@@ -65,8 +67,15 @@ pub struct Turn<'l> {
 }
 
 impl Turn<'_> {
+    /// To be called before memory changes. True when somebody had begun and came to no end.
+    pub fn begin(&self) -> bool {
+        // Relaxed, here and in `reached`: only owners look, and `owner` orders them.
+        self.level.begun.swap(1, Ordering::Relaxed) == 1
+    }
+
     /// Memory holds what the pages hold at this position.
     pub fn reached(self, position: u64) {
+        self.level.begun.store(0, Ordering::Relaxed);
         self.level.set(position);
     }
 }
@@ -85,6 +94,7 @@ mod tests {
         Level {
             position: AtomicU64::new(7),
             owner: AtomicU32::new(0),
+            begun: AtomicU32::new(0),
         }
     }
 
@@ -98,6 +108,16 @@ mod tests {
         level.turn().unwrap().reached(9);
         assert_eq!(level.position(), 9);
         assert!(level.turn().is_some());
+    }
+
+    #[test]
+    fn who_begins_is_told_of_those_who_came_to_no_end() {
+        let level = level();
+        assert!(!level.turn().unwrap().begin());
+        let second = level.turn().unwrap();
+        assert!(second.begin());
+        second.reached(9);
+        assert!(!level.turn().unwrap().begin());
     }
 
     #[test]

@@ -20,6 +20,7 @@ use chronomind_core::index::Index;
 
 use super::level::Level;
 use super::lock::Lock;
+use crate::pg::fault::{self, Point};
 
 const NEVER_USED: u64 = 0;
 const REMOVED: u64 = 1;
@@ -244,6 +245,7 @@ impl Registry {
             entry.state.store(CLAIMED, Ordering::Relaxed);
             // Release: pairs with the Acquire in `find`.
             entry.key.store(word, Ordering::Release);
+            fault::at(Point::RegistryClaimed);
             Claiming::Mine(Claim {
                 registry: self,
                 entry,
@@ -287,6 +289,7 @@ impl Registry {
             for (entry, word) in gone {
                 if entry.key.load(Ordering::Relaxed) == word && settled(entry) {
                     retire(entry, epochs);
+                    fault::at(Point::RegistryRetired);
                 }
             }
             for _ in 0..2 {

@@ -162,6 +162,20 @@ def wait_for_server(cluster):
     wait_until(answers)
 
 
+def wait_for_restart(cluster, observer):
+    """Waits until a server has noticed that a process crashed, which ends all connections, and takes new ones."""
+
+    def is_cut():
+        try:
+            observer.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return True
+        return False
+
+    wait_until(is_cut)
+    wait_for_server(cluster)
+
+
 def backend_of(connection):
     """The process that serves a connection."""
     return connection.info.backend_pid

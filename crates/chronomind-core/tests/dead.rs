@@ -162,6 +162,20 @@ fn a_dead_node_leaves_and_its_place_is_used_again() {
     }
 }
 
+/// A row that cannot be logged leaves its node reserved, and the next one reserves it again.
+#[test]
+fn a_place_that_was_reserved_and_not_used_takes_no_more_memory() {
+    let heap = HeapRegion::new(8 << 20);
+    let graph = Churned::new(&heap, config(Metric::L2, 4, 4)).graph;
+    let has_lists = |id: &u32| graph.config().layer_of(*id) > 0;
+    let ids: Vec<u32> = (0..1_000).filter(has_lists).collect();
+    assert!(ids.len() > 100);
+    for id in ids {
+        let upper = graph.reserve(id).unwrap();
+        assert_eq!(graph.reserve(id).unwrap(), upper);
+    }
+}
+
 #[test]
 fn an_index_whose_nodes_are_all_dead_is_empty() {
     let heap = HeapRegion::new(16 << 20);

@@ -240,9 +240,15 @@ impl<'r> Node<'r> {
         self.header.layer.load(Ordering::Relaxed)
     }
 
-    /// The first of the node's upper lists, once it was stored for the first time.
+    /// The first of the node's upper lists, once memory was claimed for them.
     pub(crate) fn upper(&self) -> Option<u32> {
         self.header.upper.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Notes the first of the upper lists of a node that is not stored yet.
+    pub(crate) fn set_upper(&self, first: u32) {
+        // Relaxed: for this caller; `store` writes it for those who meet the node.
+        self.header.upper.store(first + 1, Ordering::Relaxed);
     }
 
     /// Asks for the cache lines of header and links.

@@ -151,10 +151,10 @@ impl<'r> Graph<'r> {
     }
 
     /// Claims the memory that node `id` needs and returns where its upper lists start, for
-    /// [`Graph::store`].
+    /// [`Graph::store`]. One caller at a time for an id.
     ///
     /// # Errors
-    /// When the region is full; the graph is as before.
+    /// When the region is full; what was claimed on the way stays the node's.
     pub fn reserve(&self, id: u32) -> Result<u32> {
         self.reserve_record(id)?;
         self.reserve_bucket(id)?;
@@ -162,12 +162,14 @@ impl<'r> Graph<'r> {
         if layers == 0 {
             return Ok(0);
         }
-        // A node that is used again has its lists.
-        if let Some(first) = self.node(id).upper() {
-            return Ok(first);
-        }
-        // Relaxed: the number only has to be unique.
-        let first = self.header.upper_len.fetch_add(layers, Ordering::Relaxed);
+        let node = self.node(id);
+        // A node that is used again has its lists, and so has one that was reserved and not stored.
+        let first = node.upper().unwrap_or_else(|| {
+            // Relaxed: the number only has to be unique.
+            let first = self.header.upper_len.fetch_add(layers, Ordering::Relaxed);
+            node.set_upper(first);
+            first
+        });
         for record in first..first + layers {
             self.upper.reserve(record)?;
         }
