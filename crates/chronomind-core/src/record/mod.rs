@@ -16,6 +16,7 @@
 //! The first two are the truth. The others are hints that save the work of linking after a restart.
 //! Numbers are in the byte order of the machine, as everywhere in Postgres's files.
 
+mod extent;
 mod layout;
 mod meta;
 mod packer;
@@ -24,8 +25,9 @@ mod posting;
 mod upper;
 mod walk;
 
+pub use extent::{Chain, Extent, find_page, nth_page, page_count};
 pub use layout::{Layout, Piece};
-pub use meta::{Chain, Definition, Extent, Meta, find_page, nth_page, page_count};
+pub use meta::{Definition, Meta};
 pub use packer::Packer;
 pub use page::{
     Damage, HEADER, Kind, PAGE, PAYLOAD, PageBytes, PageView, SPECIAL, format, payload_mut,

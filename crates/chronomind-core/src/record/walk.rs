@@ -4,8 +4,9 @@
 //! what had been appended when the segments were of given lengths, no more and no less. Pages that are
 //! not those of such an index are damage, whatever is on them.
 
+use super::extent::find_page;
 use super::layout::Layout;
-use super::meta::{Meta, find_page};
+use super::meta::Meta;
 use super::page::{Damage, Kind, PAYLOAD, PageBytes, PageView, view};
 use super::posting::PostingView;
 use super::upper::{Upper, slots_from_bytes};
