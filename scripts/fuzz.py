@@ -59,7 +59,7 @@ def run_all(targets=TARGETS, runs=RUNS, seed=1):
     triple = output_of("rustc", "--print", "host-tuple")
     environment = {**os.environ, "RUSTC_BOOTSTRAP": "1", "RUSTFLAGS": " ".join(FLAGS)}
     directory = extension.target_dir() / "fuzz"
-    build = ["cargo", "build", "--locked", "--release", "--target", triple]
+    build = ["cargo", "build", "--release", "--target", triple]
     run(*build, "--target-dir", directory, cwd=FUZZ, env=environment)
     for target in targets:
         say(f"fuzzing: {target}")
