@@ -25,6 +25,8 @@ pub(in crate::score) struct Ranges {
     nan: u64,
     /// Bit `i` is set where box `i` may have NULL.
     null: u64,
+    /// The number that every box has, where an expression says so.
+    constant: Option<f64>,
 }
 
 /// What an order makes of the attributes of some boxes, whatever their distances are.
@@ -48,6 +50,10 @@ impl Ranges {
             high: [range.high; LANES],
             nan: all(range.has_nan()),
             null: all(range.has_null()),
+            constant: match operation {
+                Operation::Constant(bits) => Some(f64::from_bits(*bits)),
+                _ => None,
+            },
         }
     }
 
@@ -97,6 +103,7 @@ impl Ranges {
             high: column.values,
             nan: 0,
             null: column.nulls,
+            constant: None,
         };
         for (i, value) in column.values[..count].iter().enumerate() {
             points.nan |= u64::from(value.is_nan()) << i;
@@ -184,9 +191,17 @@ impl Ranges {
                     (xl - yh, xh - yl)
                 });
             }
-            Binary::Multiply => self.zip(count, function, x, y, |(xl, xh), (yl, yh)| {
-                span([xl * yl, xl * yh, xh * yl, xh * yh])
-            }),
+            Binary::Multiply => match (x.constant, y.constant) {
+                (_, Some(by)) => self.scale(count, function, x, y, |x| x * by),
+                (Some(by), _) => self.scale(count, function, y, x, |y| y * by),
+                (None, None) => self.zip(count, function, x, y, |(xl, xh), (yl, yh)| {
+                    span([xl * yl, xl * yh, xh * yl, xh * yh])
+                }),
+            },
+            Binary::Divide if y.constant.is_some_and(|by| by != 0.0) => {
+                let by = y.constant.unwrap_or(1.0);
+                self.scale(count, function, x, y, |x| x / by);
+            }
             Binary::Divide => self.zip(count, function, x, y, |(xl, xh), (yl, yh)| {
                 let (low, high) = span([xl / yl, xl / yh, xh / yl, xh / yh]);
                 // Not a number, and so not ordinary, where the divisor may be 0.
@@ -201,6 +216,26 @@ impl Ranges {
         }
     }
 
+    /// A product or a quotient with a constant.
+    fn scale(
+        &mut self,
+        count: usize,
+        function: Binary,
+        x: &Ranges,
+        constant: &Ranges,
+        scaled: impl Fn(f64) -> f64,
+    ) {
+        if scaled(1.0).is_sign_positive() {
+            self.zip(count, function, x, constant, |(low, high), _| {
+                (scaled(low), scaled(high))
+            });
+        } else {
+            self.zip(count, function, x, constant, |(low, high), _| {
+                (scaled(high), scaled(low))
+            });
+        }
+    }
+
     /// A function of intervals of finite numbers, which counts where its result is one.
     fn zip(
         &mut self,
@@ -210,15 +245,21 @@ impl Ranges {
         y: &Ranges,
         ordinary: impl Fn((f64, f64), (f64, f64)) -> (f64, f64),
     ) {
-        let mut all = true;
+        // The bits that tell of something that is not ordinary, gathered without a comparison: of few
+        // instructions, and such as there are for several numbers at once.
+        let mut odd = 0;
         for i in 0..count {
             let (xs, ys) = ((x.low[i], x.high[i]), (y.low[i], y.high[i]));
             let (low, high) = ordinary(xs, ys);
             (self.low[i], self.high[i]) = (low, high);
-            all &= is_ordinary(xs) & is_ordinary(ys) & is_ordinary((low, high));
+            let widths = [xs.1 - xs.0, ys.1 - ys.0, high - low];
+            let sum: f64 = widths.iter().sum();
+            // Infinity times 0 is no number; every finite one gives 0.
+            odd |=
+                (sum * 0.0).to_bits() | widths.iter().fold(0, |bits, w| bits | w.to_bits() & SIGN);
         }
         (self.nan, self.null) = (x.nan | y.nan, x.null | y.null);
-        if all {
+        if odd == 0 {
             return;
         }
         for i in 0..count {
@@ -229,6 +270,8 @@ impl Ranges {
         }
     }
 }
+
+const SIGN: u64 = 1 << 63;
 
 /// Finite numbers, and no fewer than one; false too where they are too far apart.
 fn is_ordinary((low, high): (f64, f64)) -> bool {
