@@ -25,8 +25,8 @@ def cluster(pg):
 def pytest_runtest_makereport(item):
     """Adds the end of the server's log to the report of a test that failed."""
     report = yield
-    servers = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Cluster)]
-    for server in servers:
+    values = getattr(item, "funcargs", {}).values()
+    for server in {value for value in values if isinstance(value, Cluster)}:
         if report.failed and server.log.exists():
             report.sections.append(("server log", server.log_tail(60)))
     return report

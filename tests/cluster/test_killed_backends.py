@@ -1,6 +1,9 @@
 """A statement may end at any point: killed, terminated, cancelled. Others go on, and no memory is lost."""
 
+import collections
+import contextlib
 import os
+import random
 import signal
 import time
 
@@ -144,3 +147,61 @@ def test_a_terminated_reader_does_not_stop_memory_from_being_reused(items):
         for _ in range(10):
             connection.execute("REINDEX INDEX items_idx")
         assert_whole(connection)
+
+
+def test_statements_that_end_at_any_point_leave_nothing_behind(items):
+    """Sessions of all kinds are cancelled and terminated while they work; neither a pin nor a lock, a thread or
+    memory stays."""
+    with connect(items) as connection:
+        connection.execute(INDEX)
+    scan = "SELECT count(*) FROM items a, LATERAL (SELECT id FROM items b ORDER BY b.v <-> a.v LIMIT 50) c"
+    statements = {
+        "insert": "INSERT INTO items SELECT i, some_vector(i), 1 FROM generate_series({0}, {0} + 50) i",
+        "update": "UPDATE items SET n = n + 1, v = CASE WHEN mod(id, 2) = 0 THEN v ELSE some_vector(id + {0}) END "
+        "WHERE mod(id, 40) = mod({0}, 40)",
+        "delete": "DELETE FROM items WHERE id > 2000 AND mod(id, 3) = mod({0}, 3)",
+        "scan": scan,
+        "passes": f"SET work_mem = '64kB'; {scan.replace(' LIMIT 50', '')}",
+        "vacuum": "VACUUM items",
+        "build": "REINDEX INDEX items_idx",
+        "check": "SELECT chrono_check('items_idx')",
+    }
+    done = collections.Counter()
+
+    def worker(kind, statement):
+        def step(_, number):
+            with contextlib.suppress(psycopg.errors.DeadlockDetected), connect(items) as own:
+                own.execute("SET enable_seqscan = off; SET application_name = 'victim'")
+                try:
+                    own.execute(statement.format(10_000 * (number + 1)))
+                    done[kind] += 1
+                except (psycopg.errors.QueryCanceled, psycopg.errors.AdminShutdown):
+                    done[f"no {kind}"] += 1
+
+        return step
+
+    def end_some(connection, number):
+        end = ["pg_cancel_backend", "pg_terminate_backend"][number % 2]
+        victims = "application_name = 'victim' AND state = 'active'"
+        connection.execute(
+            f"SELECT {end}(pid) FROM pg_stat_activity WHERE {victims} ORDER BY random() LIMIT 2"
+        )
+        time.sleep(random.random() * 0.03)
+
+    workers = [worker(kind, statement) for kind, statement in statements.items()]
+    with Load(items, *workers, end_some):
+        time.sleep(12)
+    assert all(done[f"no {kind}"] > 0 for kind in statements), done
+
+    with connect(items) as connection:
+        assert_whole(connection)
+        # Whoever still had a pin, vacuum would wait for.
+        connection.execute("DELETE FROM items WHERE id > 1000")
+        connection.execute("VACUUM items")
+        (rows, vectors) = connection.execute("SELECT rows, vectors FROM chrono_stats('items_idx')").fetchone()
+        assert vectors <= rows == 1000
+        for _ in range(10):
+            connection.execute("REINDEX INDEX items_idx")
+        assert_whole(connection)
+        pids = [pid for (pid,) in connection.execute("SELECT pid FROM pg_stat_activity")]
+        assert {len(os.listdir(f"/proc/{pid}/task")) for pid in pids} == {1}

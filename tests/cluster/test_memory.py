@@ -131,6 +131,29 @@ def test_an_index_answers_after_a_restart_with_too_little_memory(pg):
             assert_whole(connection)
 
 
+def test_where_an_index_is_searched_is_told(pg):
+    stats = "SELECT state, rows, memory_bytes > 0 FROM chrono_stats('items_idx')"
+    with server(pg, **{SIZE: "32MB"}) as cluster:
+        cluster.psql("CREATE EXTENSION chronomind CASCADE")
+        cluster.psql(SCHEMA)
+        with connect(cluster) as connection:
+            fill(connection, 1, 8000)
+            connection.execute(INDEX)
+            assert connection.execute(stats).fetchone() == ("loaded", 8000, True)
+        cluster.restart()
+        with connect(cluster) as connection:
+            # To ask does not load it.
+            for _ in range(2):
+                assert connection.execute(stats).fetchone() == ("not loaded", None, False)
+            fill(connection, 8001, 8001)
+            assert connection.execute(stats).fetchone() == ("loaded", 8001, True)
+        cluster.settings[SIZE] = "2MB"
+        cluster.restart()
+        with connect(cluster) as connection:
+            assert_whole(connection, least_recall=1)
+            assert connection.execute(stats).fetchone() == ("does not fit", None, False)
+
+
 AWAYS = {
     "drop index": "DROP INDEX items_idx",
     "drop table": "DROP TABLE items",
