@@ -13,7 +13,7 @@ use crate::shmem::registry::Found;
 /// Where an index is searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// CREATE INDEX CONCURRENTLY is at it, or has failed.
+    /// CREATE INDEX CONCURRENTLY is at it, or has failed; or it is unlogged, and this is a standby.
     Unbuilt,
     /// On its pages, from which the first to need it will load it.
     Unloaded,

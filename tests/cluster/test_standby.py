@@ -311,3 +311,17 @@ def test_a_standby_that_tells_its_primary_keeps_the_rows_of_its_cursors(items):
             catch_up(items, standby)
             assert assert_whole(other) == assert_whole(primary)
             assert cursor.ids() == list(range(1, 1001))
+
+
+def test_what_a_standby_tells_of_its_indexes(items):
+    """Of an unlogged one it has no pages."""
+    with connect(items) as primary:
+        primary.execute("CREATE UNLOGGED TABLE unlogged (LIKE items)")
+        primary.execute("CREATE INDEX unlogged_idx ON unlogged USING chrono (v vector_l2_ops)")
+    with standby_of(items) as standby, connect(standby) as replica:
+        stats = "SELECT index::text, state, rows, disk_bytes > 0 FROM chrono_indexes ORDER BY 1"
+        unlogged = ("unlogged_idx", "not built", None, False)
+        assert replica.execute(stats).fetchall() == [("items_idx", "not loaded", None, True), unlogged]
+        (rows,) = replica.execute("SELECT count(*) FROM items").fetchone()
+        assert_whole(replica)
+        assert replica.execute(stats).fetchall() == [("items_idx", "loaded", rows, True), unlogged]

@@ -8,6 +8,7 @@ use super::checking::open_index;
 use super::open;
 use crate::am::stats::{self, State, Stats};
 use crate::error::{OrRaise, Result};
+use crate::pg::replay;
 
 #[pg_extern(sql = false)]
 #[expect(clippy::type_complexity, reason = "the columns of its table")]
@@ -56,7 +57,9 @@ fn of_index(index: Oid) -> Result<Option<(Stats, u32)>> {
             return Ok(None);
         };
         let (relation, _) = open(raw)?;
-        let stats = match (*(*raw).rd_index).indisready {
+        let is_unlogged = (*(*raw).rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_UNLOGGED;
+        let has_pages = !(is_unlogged && replay::is_in_progress());
+        let stats = match (*(*raw).rd_index).indisready && has_pages {
             true => stats::stats(relation)?,
             false => Stats {
                 state: State::Unbuilt,
@@ -64,7 +67,7 @@ fn of_index(index: Oid) -> Result<Option<(Stats, u32)>> {
                 memory_bytes: 0,
             },
         };
-        let blocks = relation.blocks();
+        let blocks = if has_pages { relation.blocks() } else { 0 };
         pg_sys::relation_close(raw, pg_sys::AccessShareLock as i32);
         Ok(Some((stats, blocks)))
     }
