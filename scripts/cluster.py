@@ -94,6 +94,11 @@ class Cluster:
         return self.directory / "data"
 
     @property
+    def is_running(self):
+        """Whether the server was started and not stopped since."""
+        return self._server is not None
+
+    @property
     def log(self):
         """The server's log file."""
         return self.directory / "log"
