@@ -12,13 +12,17 @@
 //! the bound they had when they were last looked at, which is a bound still, and only those that
 //! come to the top are brought up to date.
 
+mod survey;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
+pub(super) use survey::Survey;
+
 use super::cost;
 use super::question::{Known, View};
-use crate::postings::{BLOCK, Columns, Zone, ZoneBounds, bits};
+use crate::postings::{Columns, Zone, ZoneBounds, bits};
 use crate::score::{LANES, Order};
 
 /// No row is farther away: distances are computed in single precision.
@@ -91,19 +95,6 @@ pub(super) struct Visit {
     pub(super) block: u32,
     /// Some row may have no distance.
     pub(super) odd: bool,
-}
-
-/// What a survey found.
-pub(super) enum Survey {
-    /// To visit all blocks that may hold wanted rows costs less than the limit.
-    Cheap,
-    /// It costs more than the limit.
-    Dear {
-        /// The limit.
-        limit: u64,
-    },
-    /// The survey took too long and must be taken up again.
-    Unfinished,
 }
 
 pub(super) struct Unseen {
@@ -334,103 +325,6 @@ impl Unseen {
             PeekMut::pop(top);
             self.free.push(at);
         }
-    }
-
-    /// Finds out whether to visit every block that may hold a row with a score up to `threshold`
-    /// costs more than a limit, which is asked for again whenever more is known: it is given the
-    /// number of rows that are known to pass the filter.
-    ///
-    /// The work done stays done: zones that are bounded and rows that are counted need not be again.
-    pub(super) fn survey<O: Order>(
-        &mut self,
-        view: &View<'_, '_, O>,
-        threshold: u64,
-        limit: impl Fn(u64) -> u64,
-        budget: u64,
-    ) -> Survey {
-        let end = self.cost + budget;
-        let heap = std::mem::take(&mut self.heap).into_vec();
-        let mut entries: Vec<Entry> = heap.into_iter().map(|Reverse(entry)| entry).collect();
-        let (mut at, mut total) = (0, 0);
-        let result = loop {
-            let limit = limit(self.passing);
-            if total > limit {
-                break Survey::Dear { limit };
-            }
-            let Some(mut entry) = entries.get(at).copied() else {
-                break Survey::Cheap;
-            };
-            if self.cost > end {
-                break Survey::Unfinished;
-            }
-            if entry.bound > threshold {
-                at += 1;
-                continue;
-            }
-            if entry.version != Some(view.reach.version) {
-                if self.refresh(view, &mut entry) {
-                    entries[at] = entry;
-                } else {
-                    entries.swap_remove(at);
-                    self.free.extend(entry.group);
-                }
-                continue;
-            }
-            match entry.group {
-                Some(group) => {
-                    total += self.count_below(view, entry.zone(), group, threshold);
-                    if self.groups[group].settle(&mut entry) {
-                        entries[at] = entry;
-                        at += 1;
-                    } else {
-                        entries.swap_remove(at);
-                        self.free.push(group);
-                    }
-                }
-                None => {
-                    entries.swap_remove(at);
-                    self.open(view, entry, &mut entries);
-                }
-            }
-        };
-        self.heap = entries.into_iter().map(Reverse).collect();
-        result
-    }
-
-    /// What it costs to visit the blocks of a group that may hold a row with a score up to `threshold`.
-    fn count_below<O: Order>(
-        &mut self,
-        view: &View<'_, '_, O>,
-        zone: Zone,
-        group: usize,
-        threshold: u64,
-    ) -> u64 {
-        let group = &mut self.groups[group];
-        let mut total = 0;
-        for place in bits(group.blocks) {
-            if group.bounds[place] > threshold {
-                continue;
-            }
-            let mut count = || {
-                if view.question.filter.is_empty() {
-                    return BLOCK as u8;
-                }
-                self.cost += cost::look(0);
-                let block = view.postings.block(zone.child(place).index);
-                let matching = block.map_or(0, |block| {
-                    view.question.filter.matches(&block, block.live())
-                });
-                self.passing += u64::from(matching.count_ones());
-                matching.count_ones() as u8
-            };
-            let matching = *group.matching[place].get_or_insert_with(&mut count);
-            if matching == 0 {
-                group.blocks &= !(1 << place);
-            } else {
-                total += cost::visit(matching.into(), 0);
-            }
-        }
-        total
     }
 
     /// Lets go of the half of the zones with the greater bounds, and of the others with bounds as
