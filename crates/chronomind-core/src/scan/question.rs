@@ -65,6 +65,12 @@ impl Known {
         self.null | self.nan
     }
 
+    /// Tells that no row in one of them is odd any more.
+    pub(super) fn set_even(&mut self, number: usize) {
+        self.null &= !(1 << number);
+        self.nan &= !(1 << number);
+    }
+
     /// Memory of what is held, in bytes, beside itself.
     pub(super) fn bytes(&self) -> usize {
         self.order.bytes() + self.condition.bytes()

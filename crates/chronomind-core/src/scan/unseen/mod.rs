@@ -304,7 +304,7 @@ impl Unseen {
     }
 
     /// Leaves the block that was visited. `rest` are the least rank that its rows without a score can
-    /// have, and how many they are, if there are any.
+    /// have, and how many they are, if there are any: all of them have a distance.
     pub(super) fn leave(&mut self, rest: Option<(u64, u8)>) {
         let Some(mut top) = self.heap.peek_mut() else {
             return;
@@ -318,6 +318,7 @@ impl Unseen {
             Some((bound, rows)) => {
                 group.bounds[block] = group.bounds[block].max(bound);
                 group.matching[block] = Some(rows);
+                group.known.set_even(block);
             }
             None => group.blocks &= !(1 << block),
         }
