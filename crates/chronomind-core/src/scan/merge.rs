@@ -192,7 +192,8 @@ impl Merge {
                 START + wanted * SETTLE
             } else {
                 // As if one row more passed, so that there always is a ratio.
-                START + (wanted * SETTLE).saturating_mul(live) / (passing + 1)
+                let ratio = (wanted * SETTLE).saturating_mul(live) / (passing + 1);
+                ratio.saturating_add(START)
             }
         };
         let threshold = self.ranked.threshold().unwrap_or(u64::MAX);

@@ -453,6 +453,96 @@ proptest! {
         }
     }
 
+    /// Registers keep what the last question left in them, and parts are asked about much later.
+    #[test]
+    fn questions_do_not_disturb_each_other(
+        expr in expr(),
+        batches in prop::collection::vec(prop::collection::vec(line(), 1..=LANES), 2..5),
+        margins in prop::collection::vec((0.0..2.0, 0.0..2.0), LANES),
+        turns in prop::collection::vec((any::<prop::sample::Index>(), 0..4_u32), 1..16),
+        parameters in parameters(),
+        (descending, nulls_first) in any::<(bool, bool)>(),
+    ) {
+        let program = compile(&expr, Metric::InnerProduct, &parameters);
+        let ranking = Ranking { program, descending, nulls_first };
+        let parts_of = |ranking: &Ranking, lines: &[Line], as_boxes: bool| {
+            let mut parts = Parts::default();
+            with_batch(lines, |batch| {
+                if as_boxes {
+                    let low: Vec<u64> = (0..5 * LANES)
+                        .map(|i| if batch.nulls[i / LANES] >> (i % LANES) & 1 != 0 { u64::MAX } else { batch.keys[i] })
+                        .collect();
+                    let high: Vec<u64> = (0..5 * LANES)
+                        .map(|i| if batch.nulls[i / LANES] >> (i % LANES) & 1 != 0 { 0 } else { batch.keys[i] })
+                        .collect();
+                    ranking.parts(&Boxes { count: LANES, low: &low, high: &high, stride: LANES, nulls: batch.nulls }, &mut parts);
+                } else {
+                    ranking.parts_of_rows(batch, &mut parts);
+                }
+            });
+            parts
+        };
+        let ask = |ranking: &Ranking, lines: &[Line], parts: &Parts| {
+            let range = |(line, (below, above)): (&Line, &(f64, f64))| {
+                let distance = line.distance.filter(|d| !d.is_nan()).unwrap_or_default();
+                (distance - below, distance + above)
+            };
+            let ranges: Vec<_> = lines.iter().zip(&margins).map(range).collect();
+            let mask = |has: &dyn Fn(Option<f64>) -> bool| {
+                let lines = lines.iter().enumerate();
+                lines.fold(0, |mask, (i, line)| mask | u64::from(has(line.distance)) << i)
+            };
+            let distances = Distances {
+                ranges: &ranges,
+                null: mask(&|distance| distance.is_none()),
+                nan: mask(&|distance| distance.is_some_and(f64::is_nan)),
+            };
+            let mut bounds = vec![0; lines.len()];
+            ranking.bounds(parts, &distances, &mut bounds);
+            let lanes = u64::MAX >> (LANES - lines.len());
+            (bounds, ranking.program.may_hold_among(parts, &distances) & lanes)
+        };
+        let of_rows: Vec<_> = batches.iter().map(|lines| parts_of(&ranking, lines, false)).collect();
+        let of_boxes: Vec<_> = batches.iter().map(|lines| parts_of(&ranking, lines, true)).collect();
+        for (index, kind) in turns {
+            let at = index.index(batches.len());
+            let lines = &batches[at];
+            let fresh = ranking.clone();
+            let rank = |ranking: &Ranking| {
+                let mut ranks = vec![0; lines.len()];
+                with_batch(lines, |batch| {
+                    ranking.ranks(batch, &mut ranks);
+                    (ranks, ranking.program.holds(batch))
+                })
+            };
+            let (ranks, holds) = rank(&fresh);
+            match kind {
+                0 => {
+                    prop_assert_eq!(rank(&ranking), (ranks, holds));
+                }
+                1 => {
+                    let expected = ask(&fresh, lines, &parts_of(&fresh, lines, false));
+                    let (bounds, may_hold) = ask(&ranking, lines, &of_rows[at]);
+                    prop_assert!(bounds.iter().zip(&ranks).all(|(b, r)| b <= r));
+                    prop_assert_eq!(holds & !may_hold, 0);
+                    prop_assert_eq!((bounds, may_hold), expected);
+                }
+                2 => {
+                    let expected = ask(&fresh, lines, &parts_of(&fresh, lines, true));
+                    let (bounds, may_hold) = ask(&ranking, lines, &of_boxes[at]);
+                    prop_assert!(bounds.iter().zip(&ranks).all(|(b, r)| b <= r));
+                    prop_assert_eq!(holds & !may_hold, 0);
+                    prop_assert_eq!((bounds, may_hold), expected);
+                }
+                _ => {
+                    let expected = ask(&fresh, lines, &parts_of(&fresh, lines, false));
+                    let parts = parts_of(&ranking, lines, false);
+                    prop_assert_eq!(ask(&ranking, lines, &parts), expected);
+                }
+            }
+        }
+    }
+
     #[test]
     fn ranks_are_in_the_order_of_sql(
         values in prop::collection::vec(prop::option::weighted(0.8, number()), 2),
