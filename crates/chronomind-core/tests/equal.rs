@@ -97,6 +97,50 @@ fn a_graph_that_grows_finds_all() {
     assert!(graph.bytes_held() <= counted);
 }
 
+/// Taking many that are equal out of their bucket takes its time.
+#[test]
+fn nodes_that_leave_their_buckets_can_be_stopped() {
+    const NODES: u32 = 100;
+    let heap = HeapRegion::new(16 << 20);
+    let index = Index::create(heap.region(), config(Metric::L2, Element::F32, 1)).unwrap();
+    let graph = index.graph();
+    let vector = |id: u32| bytes(&[id as f32]);
+    for id in 0..NODES {
+        store(graph, id, &vector(id));
+        graph.link(id, &mut Inserter::default());
+    }
+    assert!((1..NODES).all(|id| graph.retire(id)));
+    let global = AtomicU64::new(0);
+    let unlink = |patience: u32| {
+        let mut left = patience;
+        let mut interrupt = || {
+            left = left.saturating_sub(1);
+            left == 0
+        };
+        let epochs = Epochs::new(&global, &[]);
+        graph.unlink(
+            epochs,
+            &mut Inserter::default(),
+            &mut interrupt,
+            &mut yield_now,
+        )
+    };
+    let is_half_done = |patience: &u32| {
+        let is_stopped = unlink(*patience).is_err();
+        let is_listed = |&id: &u32| graph.find_equal(&vector(id), State::Dead).is_some();
+        is_stopped && (1..NODES - 1).contains(&((1..NODES).filter(is_listed).count() as u32))
+    };
+    assert!((1..10 * NODES).any(|patience| is_half_done(&patience)));
+    assert_eq!(graph.find_equal(&vector(0), State::Live), Some(0));
+    assert_eq!(unlink(u32::MAX).unwrap(), NODES - 1);
+    for id in (1..NODES).rev() {
+        assert_eq!(graph.take_free(), Some(id));
+        store(graph, id, &vector(id));
+        assert_eq!(graph.find_equal(&vector(id), State::Stored), Some(id));
+    }
+    graph.check(&mut || false).unwrap();
+}
+
 /// A graph, and what should be found in it.
 struct Twins<'r> {
     graph: Graph<'r>,

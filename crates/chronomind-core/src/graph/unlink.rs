@@ -99,7 +99,10 @@ impl Graph<'_> {
         }
         self.rejoin(inserter, interrupt)?;
         self.header.departures.fetch_add(1, Ordering::Relaxed);
-        for &id in &dead.ids {
+        // Backwards: newer nodes are nearer to the front of a bucket, so that many with the same vector
+        // are not passed for each other.
+        for &id in dead.ids.iter().rev() {
+            look(interrupt)?;
             self.empty(id);
             self.strike_off(id);
         }
