@@ -73,14 +73,16 @@ def waits_behind(cluster, stopped, seconds, statement):
         before.start()
         time.sleep(seconds)
         os.kill(backend_of(first), signal.SIGSTOP)
-        try:
-            behind.start()
-            waits = set()
-            for _ in range(20):
-                time.sleep(0.01)
-                waits.add(observer.execute(shown, [backend_of(second)]).fetchone())
-        finally:
-            os.kill(backend_of(first), signal.SIGCONT)
+        # Stopped while it reads a page of the catalog, it keeps the observer waiting as well.
+        go_on = threading.Timer(1, os.kill, [backend_of(first), signal.SIGCONT])
+        go_on.start()
+        behind.start()
+        waits = set()
+        for _ in range(20):
+            time.sleep(0.01)
+            waits.add(observer.execute(shown, [backend_of(second)]).fetchone())
+        go_on.cancel()
+        os.kill(backend_of(first), signal.SIGCONT)
         before.join()
         behind.join()
         return waits
