@@ -1,9 +1,12 @@
 //! Linking a stored node into the graph, beside any number of others doing the same.
 //!
-//! Order matters: the node's own lists are filled first, then links back lead readers to it, then it
-//! is hung into the spanning tree, then it may become the entry point. Own slots are taken by
-//! compare-and-swap too, because a concurrent inserter may already have linked back into a node that
-//! is still being linked, and a plain store would erase that link.
+//! Order matters: the node's own lists are filled first, those of all layers, then links back lead
+//! readers to it, then it is hung into the spanning tree, then it may become the entry point. Own slots
+//! are taken by compare-and-swap too, because a concurrent inserter may already have linked back into a
+//! node that is still being linked, and a plain store would erase that link.
+//!
+//! Whoever comes down to a node goes on from its list below. If that were still to be filled, the walk of
+//! another newcomer would end there: it would have one neighbour, and be lost when that finds better ones.
 //!
 //! The parent (see [`links`](super::links)) is the nearest node that hangs in the tree itself, so that
 //! no two newcomers can be each other's only hold, and that has few enough links of the tree for its
@@ -26,6 +29,8 @@ pub struct Inserter {
     pub(super) probe: Probe,
     pub(super) other: Probe,
     pub(super) chosen: Vec<Neighbour>,
+    /// Those chosen on each layer, the highest first, that are still to be linked back from.
+    filled: Vec<Vec<Neighbour>>,
     pub(super) starts: Vec<Candidate>,
     list: List,
 }
@@ -44,9 +49,16 @@ impl Graph<'_> {
             let nearest = self.descend(&inserter.probe, entry, layer);
             inserter.starts.clear();
             inserter.starts.push(nearest);
-            for at in (0..=layer.min(entry.layer)).rev() {
+            let states = [State::Linking, State::Live];
+            let top = layer.min(entry.layer);
+            for at in (0..=top).rev() {
                 self.gather(id, at, inserter);
-                self.connect(id, at, &[State::Linking, State::Live], inserter);
+                self.fill(id, at, &states, inserter);
+                inserter.filled.push(std::mem::take(&mut inserter.chosen));
+            }
+            for at in 0..=top {
+                inserter.chosen = inserter.filled.pop().unwrap_or_default();
+                self.link_back(id, at, |_| true, inserter);
             }
             self.find_parent(id, inserter);
             // Searches start where everybody is reached from.
@@ -88,6 +100,12 @@ impl Graph<'_> {
     /// Fills a list of a node with the best of `inserter.starts` that are in one of the given states,
     /// and links back.
     pub(super) fn connect(&self, id: u32, layer: u32, states: &[State], inserter: &mut Inserter) {
+        self.fill(id, layer, states, inserter);
+        self.link_back(id, layer, |_| true, inserter);
+    }
+
+    /// Fills a list of a node, and leaves in `inserter.chosen` with whom.
+    fn fill(&self, id: u32, layer: u32, states: &[State], inserter: &mut Inserter) {
         let Inserter {
             other,
             chosen,
@@ -100,7 +118,6 @@ impl Graph<'_> {
             let marks = if neighbour.pruned { PRUNED } else { 0 };
             links::add(own, neighbour.id, marks, neighbour.key);
         }
-        self.link_back(id, layer, |_| true, inserter);
     }
 
     /// Links back from those of `inserter.chosen` that satisfy a condition.
@@ -232,30 +249,74 @@ mod tests {
     use crate::distance::{Element, Metric};
     use crate::graph::GraphConfig;
     use crate::index::{Index, IndexConfig};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    fn config(dimensions: u32, m: u32) -> IndexConfig {
+        let graph = GraphConfig {
+            metric: Metric::L2,
+            element: Element::F32,
+            dimensions,
+            m,
+            ef_construction: 8 * m,
+            seed: 1,
+        };
+        IndexConfig {
+            graph,
+            attributes: 0,
+        }
+    }
+
+    fn store(graph: &Graph<'_>, id: u32, vector: &[f32]) {
+        let upper = graph.reserve(id).unwrap();
+        let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_ne_bytes()).collect();
+        assert!(graph.store(id, upper, &bytes));
+    }
+
+    /// However far its inserter has got: nobody who comes down to it ends there.
+    #[test]
+    fn a_node_that_is_met_on_an_upper_layer_has_neighbours_below() {
+        const NODES: u32 = 6_000;
+        let heap = HeapRegion::new(16 << 20);
+        let config = config(3, 4);
+        let index = Index::create(heap.region(), config).unwrap();
+        let graph = index.graph();
+        for id in 0..NODES {
+            let x = id as f32;
+            store(graph, id, &[x.sin(), (2.0 * x).cos(), (3.0 * x).sin()]);
+        }
+        let linking = AtomicBool::new(true);
+        let neighbours = |id, layer| {
+            let slots = graph.list(id, layer).iter();
+            slots.filter_map(|slot| links::id_of(slot.load(Ordering::Acquire)))
+        };
+        let look = || {
+            while linking.load(Ordering::Relaxed) {
+                for id in (0..NODES).filter(|&id| graph.state(id) == State::Live) {
+                    for layer in 1..=config.graph.layer_of(id) {
+                        for met in neighbours(id, layer) {
+                            assert!(neighbours(met, layer - 1).next().is_some());
+                        }
+                    }
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let looking = scope.spawn(look);
+            let mut inserter = Inserter::default();
+            (0..NODES).for_each(|id| graph.link(id, &mut inserter));
+            linking.store(false, Ordering::Relaxed);
+            looking.join().unwrap();
+        });
+    }
 
     /// Processes died after the first node held theirs and before theirs held the first node.
     #[test]
     fn children_of_the_dead_hold_on_to_the_tree() {
         let heap = HeapRegion::new(4 << 20);
-        let graph = GraphConfig {
-            metric: Metric::L2,
-            element: Element::F32,
-            dimensions: 1,
-            m: 2,
-            ef_construction: 8,
-            seed: 1,
-        };
-        let config = IndexConfig {
-            graph,
-            attributes: 0,
-        };
-        let index = Index::create(heap.region(), config).unwrap();
+        let index = Index::create(heap.region(), config(1, 2)).unwrap();
         let graph = index.graph();
         let mut inserter = Inserter::default();
-        let store = |id: u32| {
-            let upper = graph.reserve(id).unwrap();
-            assert!(graph.store(id, upper, &(id as f32).to_ne_bytes()));
-        };
+        let store = |id: u32| store(graph, id, &[id as f32]);
         store(0);
         graph.link(0, &mut inserter);
         for dead in 1..=4 {
