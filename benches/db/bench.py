@@ -20,7 +20,7 @@ from benches.db.contender import (
 )
 from benches.db.corpus import load
 from benches.db.exact import Exact, K
-from benches.db.measure import RECALL, Client, share_text
+from benches.db.measure import METHOD, RECALL, Client, share_text
 from scripts import postgres
 from scripts.cluster import Cluster
 from scripts.host import main, say
@@ -45,7 +45,7 @@ def bench(folder):
             print(f"# {corpus.name}: {count:,} x {dimensions}, cosine, top {K}\n")
             print(*machine.describe(connection), sep="\n")
             settings = ", ".join(f"{name} = {value}" for name, value in SETTINGS.items())
-            print(f"- one client over the socket, prepared statements (psycopg); {settings}")
+            print(f"- {METHOD}; {settings}")
             print("- `python3 -m scripts.bench sql`")
             client = Client(connection, corpus, exact)
             beam = _nearest(client)
@@ -74,7 +74,7 @@ def _nearest(client):
     _row(f"{K} nearest at recall >= {RECALL}, p50", "{:.3f} ms", latencies)
     cells = [f"{share_text(founds[each])}, ef_search {beams[each]}" for each in BOTH]
     print(f"| their recall | {' | '.join(cells)} | |")
-    floor = f"{client.floor():.3f} ms"
+    floor = client.floor()
     print(f"| for comparison: a row by its primary key | {floor} | {floor} | |", flush=True)
     return beams[CHRONO]
 

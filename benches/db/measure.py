@@ -1,5 +1,6 @@
 """Latency, recall, build time and WAL, as one client with prepared statements sees them."""
 
+import contextlib
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -8,10 +9,12 @@ import numpy as np
 
 from benches.db.contender import CHRONO, HNSW, SCAN, SEARCH, rerank
 from benches.db.corpus import NOISE
+from benches.db.prepared import Prepared, one_core
 
 EF_SEARCH = (20, 30, 40, 60, 80, 120, 160, 240, 320, 400)
 RECALL = 0.98
 WARM_UP = 10  # questions
+METHOD = "one client over the socket, on the core of its backend, prepared statements (libpq)"
 
 
 @dataclass
@@ -60,9 +63,13 @@ class Client:
         return ef_search, answers
 
     def floor(self, table=CHRONO.table):
-        """What any answer costs: a row by its primary key, with a question's vector sent along."""
+        """What any answer costs, as text: a row by its primary key, with a question's vector sent along."""
         statement = f"SELECT id FROM {table} WHERE id = 1 AND %(query)b IS NOT NULL"
-        return self.ask(statement, self.exact.distances.__getitem__).p50()
+        together, apart = (
+            self.ask(statement, self.exact.distances.__getitem__, cores=cores).p50()
+            for cores in (one_core(self.connection), contextlib.nullcontext())
+        )
+        return f"{together:.3f} ms ({apart:.3f} ms where each has cores of its own, which sleep meanwhile)"
 
     def search(self, blend, questions=None):
         """`chrono_search` by the blend."""
@@ -84,24 +91,30 @@ class Client:
             del parameters["rate"]
         return self.ask(statement, self.exact.blend(blend).__getitem__, parameters, questions)
 
-    def ask(self, statement, scores, parameters=None, questions=None):
+    def ask(self, statement, scores, parameters=None, questions=None, cores=None):
         """A statement with each question as `query`, besides other parameters.
 
         `scores` gives the exact scores of all rows for the number of a question; lower is better.
+        Answers are judged once all are there: that would take the caches from the backend. `cores`
+        is the context in which they are timed, by default that of one core for both sides.
         """
         parameters = parameters or {}
         vectors = self.corpus.question_vectors[:questions]
         answers = Answers()
-        with self.connection.cursor() as cursor:
-            for warming in vectors[:WARM_UP]:
-                cursor.execute(statement, {"query": warming, **parameters}, prepare=True).fetchall()
-            for number, vector in enumerate(vectors):
-                started = time.perf_counter()
-                cursor.execute(statement, {"query": vector, **parameters}, prepare=True)
-                rows = cursor.fetchall()
-                answers.seconds.append(time.perf_counter() - started)
-                ids = [row[0] for row in rows]
-                answers.shares.append(self.exact.share_found(scores(number), ids))
+        questions = [{"query": vector, **parameters} for vector in vectors]
+        with Prepared(self.connection, statement, questions[0]) as prepared:
+            asked = [prepared.bind(question) for question in questions]
+            results = []
+            with cores or one_core(self.connection):
+                for warming in asked[:WARM_UP]:
+                    prepared.execute(warming)
+                for bound in asked:
+                    started = time.perf_counter()
+                    results.append(prepared.execute(bound))
+                    answers.seconds.append(time.perf_counter() - started)
+        for number, rows in enumerate(results):
+            ids = [int(rows.get_value(at, 0)) for at in range(rows.ntuples)]
+            answers.shares.append(self.exact.share_found(scores(number), ids))
         return answers
 
     def check_plan(self, statement, parameters=None):

@@ -15,7 +15,7 @@ from benches.db.attributes import CHRONO, HNSW
 from benches.db.contender import SETTINGS
 from benches.db.corpus import load
 from benches.db.exact import Exact, K
-from benches.db.measure import Client, share_text
+from benches.db.measure import METHOD, Client, share_text
 from scripts import postgres
 from scripts.cluster import Cluster
 from scripts.host import main, say
@@ -46,7 +46,7 @@ def bench(folder):
             print(f"# {corpus.name}: {count:,} x {dimensions}, cosine, top {K}, any order\n")
             print(*machine.describe(connection), sep="\n")
             settings = ", ".join(f"{name} = {value}" for name, value in SETTINGS.items())
-            print(f"- one client over the socket, prepared statements (psycopg); {settings}")
+            print(f"- {METHOD}; {settings}")
             print(f"- {attributes.describe()}")
             print("- `python3 -m scripts.bench orders`, each cell: p50, share of the true answer; chronomind")
             print(f"  with the least beam of {BEAMS} that finds {RECALL}\n")
@@ -70,7 +70,7 @@ class _Bench:
                 f"- {contender.name}: built in {seconds:.1f} s; ten nearest at ef_search "
                 f"{beams[contender]}: {_cell(answers)}"
             )
-        print(f"- a row by its primary key: {self.client.floor(CHRONO.table):.3f} ms\n")
+        print(f"- a row by its primary key: {self.client.floor()}\n")
         self._orders()
         self.client.set(HNSW.ef_search, beams[HNSW])
         self._filters()
