@@ -39,7 +39,7 @@ pub struct Scale {
 /// Writes the code of a vector.
 pub fn encode(vector: &[f32], code: &mut [i8]) -> Scale {
     let most = largest(vector);
-    let unit = most / 127.0;
+    let unit = unit_of(most, 127);
     let into = |x: f32| if unit > 0.0 { (x / unit).round() } else { 0.0 };
     let mut missed = 0.0;
     for (element, &x) in code.iter_mut().zip(vector) {
@@ -56,6 +56,13 @@ pub fn encode(vector: &[f32], code: &mut [i8]) -> Scale {
 
 fn largest(vector: &[f32]) -> f32 {
     vector.iter().fold(0.0, |most, x| x.abs().max(most))
+}
+
+/// What one of so many steps to the largest element stands for. 0 where it would be so small that it is
+/// rounded: more steps than that would not be too many then.
+fn unit_of(most: f32, steps: i32) -> f32 {
+    let unit = most / steps as f32;
+    if unit.is_normal() { unit } else { 0.0 }
 }
 
 /// A relative error, rounded up; infinite where there is no telling.
@@ -85,7 +92,7 @@ impl CodeQuery {
     pub fn set(&mut self, vector: &[f32]) {
         let most = largest(vector);
         let steps = i32::MAX / (128 * vector.len().max(1) as i32);
-        let unit = most / steps.min(i32::from(i16::MAX)) as f32;
+        let unit = unit_of(most, steps.min(i32::from(i16::MAX)));
         let into = |x: f32| if unit > 0.0 { (x / unit).round() } else { 0.0 };
         self.elements.clear();
         self.elements.extend(vector.iter().map(|&x| into(x) as i16));
@@ -144,7 +151,7 @@ impl CodeQuery {
                 (key, error, key >= clear)
             }
         };
-        let is_in_range = key.abs() + error < f64::from(f32::MAX);
+        let is_in_range = (a * b).is_finite() && key.abs() + error < f64::from(f32::MAX);
         Estimate {
             key: key as f32,
             error: if is_in_range { error } else { f64::INFINITY } as f32,
@@ -309,5 +316,31 @@ mod tests {
         };
         assert!(!clear(&near(1.001)));
         assert!(clear(&near(90.0)));
+    }
+
+    /// A unit that cannot be told closely, and a length that cannot be told at all.
+    #[test]
+    fn nothing_is_told_of_vectors_out_of_range() {
+        let tiny = |x: u32| f32::from_bits(x);
+        let small: Vec<f32> = (0..64)
+            .map(|i| tiny(if i < 32 { 190 } else { 64 }))
+            .collect();
+        for (metric, vector) in [
+            (Metric::InnerProduct, small),
+            (Metric::Cosine, vec![5e37; 64]),
+        ] {
+            let mut code = vec![0; vector.len()];
+            let scale = encode(&vector, &mut code);
+            let mut query = CodeQuery::default();
+            query.set(&[1e30; 64]);
+            let estimate = query.estimate(metric, portable(query.elements(), &code), scale);
+            let product: f64 = vector.iter().map(|&x| f64::from(x) * 1e30).sum();
+            let key = match metric {
+                Metric::Cosine => 0.0,
+                _ => -product,
+            };
+            assert!((key - f64::from(estimate.key)).abs() <= f64::from(estimate.error));
+            assert!(!estimate.is_clear);
+        }
     }
 }

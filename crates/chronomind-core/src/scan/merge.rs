@@ -254,7 +254,7 @@ impl Merge {
         if self.settled.is_empty() && is_due {
             self.reach
                 .extend(near.frontier(question.care()).min(FARTHEST));
-            self.next_reach = cost + cost / 4;
+            self.next_reach = cost + cost / 8;
         }
     }
 
