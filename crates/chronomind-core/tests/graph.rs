@@ -294,6 +294,42 @@ fn lists_of_different_ages_become_one_graph() {
     assert!(new > old - 0.03, "{old} {new}");
 }
 
+/// Pages name who came while they were written, whose own lists are not on them.
+#[test]
+fn whom_pages_name_before_it_is_linked_stands_in_nobodys_way() {
+    let data = Data::generated(1_500);
+    let heap = HeapRegion::new(128 << 20);
+    let config = config(Metric::Cosine, data.dimensions, 8);
+    let [index, copy] = [(); 2].map(|()| Index::create(heap.region(), config).unwrap());
+    build(index.graph(), &data, 1);
+    let (graph, len) = (copy.graph(), data.len() as u32);
+    // One of an upper layer, and those that would come down to it.
+    let named = (100..len)
+        .find(|&id| config.graph.layer_of(id) > 0)
+        .unwrap();
+    let newcomers = search(index.graph(), data.row(named as usize), 20);
+    assert!(newcomers.contains(&named));
+    let mut words = Vec::new();
+    for id in 0..len {
+        store(graph, id, data.row(id as usize));
+        for layer in 0..=config.graph.layer_of(id) {
+            if !newcomers.contains(&id) {
+                index.graph().copy_links(id, layer, &mut words);
+                graph.restore_list(id, layer, &words, len);
+            }
+        }
+    }
+    (0..len).for_each(|id| assert_eq!(graph.finish_restore(id), !newcomers.contains(&id)));
+    let mut inserter = Inserter::default();
+    graph.reconnect(&mut inserter, &mut || false).unwrap();
+    for &id in newcomers.iter().filter(|&&id| id != named) {
+        graph.link(id, &mut inserter);
+        assert!(taken(graph, id).len() > 2, "{:?}", taken(graph, id));
+    }
+    graph.link(named, &mut inserter);
+    assert_eq!(graph.check(&mut || false).unwrap().live, len);
+}
+
 /// Nodes between dense groups, refused by every neighbour because all of them have nearer ones.
 #[test]
 fn no_node_is_out_of_reach() {

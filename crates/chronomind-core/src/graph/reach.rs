@@ -3,11 +3,15 @@
 //! While a graph is in memory, every insert keeps the tree (see [`links`](super::links)). Lists that
 //! come from pages may be older than each other, so that a child knows a parent that does not know
 //! the child. A loader therefore follows the tree once and gives those it misses new parents.
+//!
+//! Such lists also name nodes that came while they were written, whose own are not on pages. Until these
+//! are linked, a walk that came down to one of them would end there, and whoever is linked by that walk
+//! would have no other neighbour. So the loader takes their names away first.
 
 use super::Graph;
 use super::beam::Candidate;
 use super::insert::Inserter;
-use super::links::{SPANNING, id_of, is_spanning};
+use super::links::{self, SPANNING, id_of, is_spanning};
 use super::node::State;
 use crate::error::{Error, Interrupt, Result};
 use crate::primitive::Ordering;
@@ -93,14 +97,15 @@ impl Graph<'_> {
         Ok(reached)
     }
 
-    /// Makes a tree of what the pages say is one: takes the marks back that do not belong to it, and
-    /// finds parents for all live nodes that it does not connect with the entry point. Returns how
-    /// many there were to find. For a loader, when all lists are restored and before anybody links
+    /// Makes a tree of what the pages say is one: drops the names of nodes that are still to be linked,
+    /// takes the marks back that do not belong to the tree, and finds parents for all live nodes that it
+    /// does not connect with the entry point. Returns how many there were to find. For a loader, when all lists are restored and before anybody links
     /// or searches.
     ///
     /// # Errors
     /// [`Error::Stopped`] when the interrupt check says so; to be called again.
     pub fn reconnect(&self, inserter: &mut Inserter, interrupt: &mut Interrupt<'_>) -> Result<u32> {
+        self.drop_unlinked(interrupt)?;
         let mut reached = self.reached(true, interrupt)?;
         let mut found = 0;
         for id in 0..self.len() {
@@ -113,6 +118,28 @@ impl Graph<'_> {
             found += 1;
         }
         Ok(found)
+    }
+
+    /// Drops the names of nodes that are still to be linked from all lists.
+    fn drop_unlinked(&self, interrupt: &mut Interrupt<'_>) -> Result<()> {
+        let states = (0..self.len()).map(|id| self.state(id));
+        let unlinked: Vec<bool> = states.map(|state| state == State::Stored).collect();
+        if !unlinked.contains(&true) {
+            return Ok(());
+        }
+        let is_unlinked = |id: u32| unlinked.get(id as usize) == Some(&true);
+        for id in 0..self.len() {
+            if id.is_multiple_of(STRIDE) && interrupt() {
+                return Err(Error::Stopped);
+            }
+            if self.state(id) != State::Live {
+                continue;
+            }
+            for layer in 0..=self.node(id).layer() {
+                links::supplant(self.list(id, layer), is_unlinked, []);
+            }
+        }
+        Ok(())
     }
 
     /// Makes those nodes near `id` its candidates for a parent that satisfy a condition.
