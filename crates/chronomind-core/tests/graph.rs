@@ -313,15 +313,28 @@ fn whom_pages_name_before_it_is_linked_stands_in_nobodys_way() {
     for id in 0..len {
         store(graph, id, data.row(id as usize));
         for layer in 0..=config.graph.layer_of(id) {
-            if !newcomers.contains(&id) {
+            // Of one to be linked again, lists of the upper layers may have come.
+            if layer > 0 || !newcomers.contains(&id) {
                 index.graph().copy_links(id, layer, &mut words);
                 graph.restore_list(id, layer, &words, len);
             }
         }
     }
+    let names = |layer: u32| {
+        let mut words = Vec::new();
+        let mut of = |id| {
+            graph.copy_links(id, layer, &mut words);
+            let ids = words.iter().filter(|&&word| word != 0);
+            ids.filter(|&&word| newcomers.contains(&((word & !(3 << 30)) - 1)))
+                .count()
+        };
+        (0..len).map(&mut of).sum::<usize>()
+    };
+    assert!(names(0) > 0 && names(1) > 0);
     (0..len).for_each(|id| assert_eq!(graph.finish_restore(id), !newcomers.contains(&id)));
     let mut inserter = Inserter::default();
     graph.reconnect(&mut inserter, &mut || false).unwrap();
+    assert_eq!([names(0), names(1)], [0, 0]);
     for &id in newcomers.iter().filter(|&&id| id != named) {
         graph.link(id, &mut inserter);
         assert!(taken(graph, id).len() > 2, "{:?}", taken(graph, id));

@@ -98,8 +98,8 @@ impl Graph<'_> {
     }
 
     /// Makes a tree of what the pages say is one: drops the names of nodes that are still to be linked,
-    /// takes the marks back that do not belong to the tree, and finds parents for all live nodes that it
-    /// does not connect with the entry point. Returns how many there were to find. For a loader, when all lists are restored and before anybody links
+    /// takes the marks back that do not belong to the tree, and finds parents for all live nodes that
+    /// it does not connect with the entry point. Returns how many there were to find. For a loader, when all lists are restored and before anybody links
     /// or searches.
     ///
     /// # Errors
@@ -132,7 +132,8 @@ impl Graph<'_> {
             if id.is_multiple_of(STRIDE) && interrupt() {
                 return Err(Error::Stopped);
             }
-            if self.state(id) != State::Live {
+            // Those to be linked may have lists of upper layers from the pages.
+            if matches!(self.state(id), State::Free | State::Filling) {
                 continue;
             }
             for layer in 0..=self.node(id).layer() {
