@@ -71,4 +71,5 @@ def test_a_build_goes_on_after_an_interrupt_that_ends_nothing(server):
         WHERE t.id % 100 = 0 AND nearest.id = t.id
         """
     )
-    assert int(found) == ROWS // 100
+    # The graph is approximate; a build that stopped would lack rows by the thousand.
+    assert int(found) >= 0.98 * ROWS / 100
