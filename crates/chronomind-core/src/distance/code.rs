@@ -58,8 +58,8 @@ fn largest(vector: &[f32]) -> f32 {
     vector.iter().fold(0.0, |most, x| x.abs().max(most))
 }
 
-/// What one of so many steps to the largest element stands for. 0 where it would be so small that it is
-/// rounded: more steps than that would not be too many then.
+/// What one of so many steps to the largest element stands for. 0 where it would be subnormal: so coarsely
+/// rounded that the largest element could come to more steps than a code has.
 fn unit_of(most: f32, steps: i32) -> f32 {
     let unit = most / steps as f32;
     if unit.is_normal() { unit } else { 0.0 }
