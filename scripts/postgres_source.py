@@ -8,9 +8,12 @@ pg_cron comes in binary form, as Debian packages it: two files that are put wher
 server looks for them. It needs Debian's libpq.
 """
 
+import hashlib
 import os
 import shutil
 import sysconfig
+import urllib.error
+import urllib.request
 
 from scripts.host import SetupError, cache_dir, cached, need_tools, output_of, run, run_logged, say
 
@@ -18,6 +21,13 @@ from scripts.host import SetupError, cache_dir, cached, need_tools, output_of, r
 # where they are; none of them has a pgvector for PostgreSQL 18 yet, which comes embedded.
 SUITES = {"15": "bookworm", "17": "trixie"}
 PGVECTOR_SUITE = "trixie"
+# The release before, with its checksum: a mirror may list a new one before it has it.
+BEFORE = {
+    "postgresql-17": (
+        "postgresql-17_17.11.orig.tar.bz2",
+        "dd27f2b3c59e73ed14aa3324901242bf69a032a6347805f274e6260322d42979",
+    ),
+}
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 BUILD_TOOLS = {
@@ -109,12 +119,35 @@ def _make(*arguments):
 def _fetch(package, suite, directory, log):
     """Downloads the source package and unpacks the upstream tarball in it; its directory."""
     options = _private_apt("deb-src", suite, directory, log)
-    run_logged(log, "apt-get", *options, "source", "-q", "--download-only", package, cwd=directory)
-    (tarball,) = directory.glob(f"{package}_*.orig.tar.*")
+    command = ["apt-get", *options, "source", "-q", "--download-only", package]
+    try:
+        run_logged(log, *command, cwd=directory)
+        (tarball,) = directory.glob(f"{package}_*.orig.tar.*")
+    except SetupError:
+        if package not in BEFORE:
+            raise
+        tarball = _fetch_before(package, directory)
     source = directory / package
     source.mkdir()
     run("tar", "-xf", tarball, "-C", source, "--strip-components=1")
     return source
+
+
+def _fetch_before(package, directory):
+    """Downloads the upstream tarball of the release before that which the suite lists; its path."""
+    name, checksum = BEFORE[package]
+    url = f"{_mirror().rstrip('/')}/pool/main/{package[0]}/{package}/{name}"
+    say(f"the mirror has no {package} of the version that it lists: taking {name}")
+    try:
+        with urllib.request.urlopen(url, timeout=120) as answer:
+            content = answer.read()
+    except urllib.error.URLError as error:
+        raise SetupError(f"{url}: {error}") from error
+    if hashlib.sha256(content).hexdigest() != checksum:
+        raise SetupError(f"{url} is not what it was: its checksum differs")
+    tarball = directory / name
+    tarball.write_bytes(content)
+    return tarball
 
 
 def _private_apt(kind, suite, directory, log):
