@@ -123,40 +123,73 @@ impl CodeQuery {
         self.clear = CLEAR / dimensions.sqrt();
     }
 
-    /// Puts what `products` found for a code into the terms of a metric.
+    /// Puts what [`Products`] found for some codes into the terms of a metric.
     #[inline(always)]
-    pub fn estimate(&self, metric: Metric, products: i32, scale: Scale) -> Estimate {
-        let product = f64::from(self.scale.unit) * f64::from(scale.unit) * f64::from(products);
-        let (a, b) = (f64::from(self.scale.length), f64::from(scale.length));
-        let (e, f) = (f64::from(self.scale.error), f64::from(scale.error));
-        let error = e + f + e * f;
-        let (clear, rounding) = (error * self.clear, self.rounding);
-        let (key, error, is_clear) = match metric {
-            Metric::L2 | Metric::L1 => {
+    pub fn estimate(
+        &self,
+        metric: Metric,
+        products: &[i32; TOGETHER],
+        scales: &[Scale; TOGETHER],
+    ) -> Estimates {
+        match metric {
+            Metric::L2 | Metric::L1 => self.estimate_by(products, scales, |terms| {
+                let Terms { product, a, b, .. } = terms;
                 let lengths = a * a + b * b;
-                let key = (lengths - 2.0 * product).max(0.0);
-                let rounding = lengths * 2.0 * rounding + self.lost;
-                let error = 2.0 * a * b * error + rounding;
-                (key, error, key >= 2.0 * a * b * clear)
-            }
-            Metric::InnerProduct => (
-                -product,
-                a * b * (error + rounding) + self.lost,
-                a * b - product >= a * b * clear,
-            ),
-            Metric::Cosine => {
-                let inverse = (a * b).recip();
-                let key = 1.0 - (product * inverse).clamp(-1.0, 1.0);
-                let error = error + rounding + self.lost * inverse;
-                (key, error, key >= clear)
-            }
-        };
-        let is_in_range = (a * b).is_finite() && key.abs() + error < f64::from(f32::MAX);
-        Estimate {
-            key: key as f32,
-            error: if is_in_range { error } else { f64::INFINITY } as f32,
-            is_clear: is_clear && is_in_range,
+                let rounding = lengths * 2.0 * self.rounding + self.lost;
+                (
+                    (lengths - 2.0 * product).max(0.0),
+                    2.0 * a * b * terms.error + rounding,
+                    2.0 * a * b * terms.clear,
+                )
+            }),
+            Metric::InnerProduct => self.estimate_by(products, scales, |terms| {
+                let Terms { product, a, b, .. } = terms;
+                (
+                    -product,
+                    a * b * (terms.error + self.rounding) + self.lost,
+                    a * b * terms.clear - a * b,
+                )
+            }),
+            Metric::Cosine => self.estimate_by(products, scales, |terms| {
+                let inverse = (terms.a * terms.b).recip();
+                (
+                    1.0 - (terms.product * inverse).clamp(-1.0, 1.0),
+                    terms.error + self.rounding + self.lost * inverse,
+                    terms.clear,
+                )
+            }),
         }
+    }
+
+    /// By a key, its error, and the least key that is clear.
+    #[inline(always)]
+    fn estimate_by(
+        &self,
+        products: &[i32; TOGETHER],
+        scales: &[Scale; TOGETHER],
+        of: impl Fn(Terms) -> (f64, f64, f64),
+    ) -> Estimates {
+        let mut estimates = Estimates::default();
+        for at in 0..TOGETHER {
+            let scale = scales[at];
+            let (a, b) = (f64::from(self.scale.length), f64::from(scale.length));
+            let (e, f) = (f64::from(self.scale.error), f64::from(scale.error));
+            let units = f64::from(self.scale.unit) * f64::from(scale.unit);
+            let error = e + f + e * f;
+            let (key, error, clear) = of(Terms {
+                product: units * f64::from(products[at]),
+                a,
+                b,
+                error,
+                clear: error * self.clear,
+            });
+            // Infinities and NaN are not below.
+            let is_in_range = (a * b < f64::INFINITY) & (key.abs() + error < f64::from(f32::MAX));
+            estimates.keys[at] = key as f32;
+            estimates.errors[at] = if is_in_range { error as f32 } else { f32::INFINITY };
+            estimates.clear[at] = (key >= clear) & is_in_range;
+        }
+        estimates
     }
 
     /// The elements, for [`Products`].
@@ -166,37 +199,50 @@ impl CodeQuery {
     }
 }
 
-/// What codes tell of the key between two vectors.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Estimate {
-    /// The key, or one near it.
-    pub key: f32,
-    /// How far from it the true key is at most. Infinite or NaN where nothing is known.
-    pub error: f32,
-    /// The error to expect is small beside the key. Never where the numbers are out of range.
-    pub is_clear: bool,
+/// What an estimate is made of: the product, both lengths, and the relative errors that there can be and
+/// that a key has to be far above.
+struct Terms {
+    product: f64,
+    a: f64,
+    b: f64,
+    error: f64,
+    clear: f64,
 }
 
-pub(super) type Sum = fn(&[i16], &[i8]) -> i32;
+/// Codes that are measured together.
+pub const TOGETHER: usize = 8;
 
-/// The sum of the products of a query's elements and a code's.
+/// What codes tell of the keys between one vector and others.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Estimates {
+    /// The keys, or such as are near them.
+    pub keys: [f32; TOGETHER],
+    /// How far from them the true keys are at most. Infinite where nothing is known.
+    pub errors: [f32; TOGETHER],
+    /// Whether the error to expect is small beside the key. Never where the numbers are out of range.
+    pub clear: [bool; TOGETHER],
+}
+
+pub(super) type Sums = fn(&[i16], &[&[i8]; TOGETHER]) -> [i32; TOGETHER];
+
+/// The sums of the products of a query's elements and those of codes.
 #[derive(Debug, Clone, Copy)]
-pub struct Products(Sum);
+pub struct Products(Sums);
 
 impl Products {
     /// The fastest for this machine.
     pub fn new() -> Products {
         #[cfg(target_arch = "x86_64")]
-        if let Some(products) = super::x86_64::code_products() {
+        if let Some(&products) = super::x86_64::code_products().first() {
             return Products(products);
         }
         Products(portable)
     }
 
-    /// The sum, over the elements that both have.
+    /// The sums; the codes are as long as the query.
     #[inline(always)]
-    pub fn sum(&self, query: &[i16], code: &[i8]) -> i32 {
-        (self.0)(query, code)
+    pub fn sums(&self, query: &[i16], codes: &[&[i8]; TOGETHER]) -> [i32; TOGETHER] {
+        (self.0)(query, codes)
     }
 }
 
@@ -206,8 +252,12 @@ impl Default for Products {
     }
 }
 
+fn portable(query: &[i16], codes: &[&[i8]; TOGETHER]) -> [i32; TOGETHER] {
+    codes.map(|code| sum(query, code))
+}
+
 /// In a form that compilers make the target's own vector instructions of.
-pub(super) fn portable(query: &[i16], code: &[i8]) -> i32 {
+pub(super) fn sum(query: &[i16], code: &[i8]) -> i32 {
     let products = query
         .iter()
         .zip(code)
@@ -249,7 +299,39 @@ mod tests {
         })
     }
 
+    /// Every way to sum products that this machine has.
+    fn variants() -> Vec<Sums> {
+        let mut variants: Vec<Sums> = vec![portable];
+        #[cfg(target_arch = "x86_64")]
+        variants.extend(crate::distance::x86_64::code_products());
+        variants
+    }
+
+    /// The same code in every place.
+    fn estimate(query: &CodeQuery, metric: Metric, code: &[i8], scale: Scale) -> Estimates {
+        let sums = Products::new().sums(query.elements(), &[code; TOGETHER]);
+        let estimates = query.estimate(metric, &sums, &[scale; TOGETHER]);
+        for at in 1..TOGETHER {
+            assert_eq!(estimates.keys[at].to_bits(), estimates.keys[0].to_bits());
+            assert_eq!(estimates.errors[at], estimates.errors[0]);
+            assert_eq!(estimates.clear[at], estimates.clear[0]);
+        }
+        estimates
+    }
+
     proptest! {
+        #[test]
+        fn all_variants_find_the_same_sums(
+            query in prop::collection::vec(any::<i8>().prop_map(|x| 100 * i16::from(x)), 0..150),
+            codes in prop::array::uniform8(prop::collection::vec(-127..=127_i8, 150)),
+        ) {
+            let codes = codes.each_ref().map(|code| &code[..query.len()]);
+            let expected = codes.map(|code| sum(&query, code));
+            for sums in variants() {
+                prop_assert_eq!(sums(&query, &codes), expected);
+            }
+        }
+
         #[test]
         fn errors_are_not_exceeded(
             (mut query, mut vector) in vectors(),
@@ -270,16 +352,13 @@ mod tests {
             } else {
                 from.set(&query);
             }
-            let sum = Products::new().sum(from.elements(), &code);
-            prop_assert_eq!(sum, portable(from.elements(), &code));
             for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine] {
-                let estimate = from.estimate(metric, sum, scale);
+                let estimates = estimate(&from, metric, &code, scale);
+                let (estimate, error) = (estimates.keys[0], estimates.errors[0]);
                 let key = full_key(metric, &query, &vector);
                 prop_assert!(
-                    key.is_nan()
-                        || estimate.error.is_infinite()
-                        || (key - estimate.key).abs() <= estimate.error,
-                    "{metric:?} {key} {estimate:?}"
+                    key.is_nan() || error.is_infinite() || (key - estimate).abs() <= error,
+                    "{metric:?} {key} {estimates:?}"
                 );
             }
         }
@@ -293,9 +372,8 @@ mod tests {
             let scale = encode(&ones, &mut code);
             let mut query = CodeQuery::default();
             query.set(&ones);
-            let sum = Products::new().sum(query.elements(), &code);
-            let estimate = query.estimate(Metric::InnerProduct, sum, scale);
-            assert!((estimate.key + dimensions as f32).abs() <= 1e-3 * dimensions as f32);
+            let estimates = estimate(&query, Metric::InnerProduct, &code, scale);
+            assert!((estimates.keys[0] + dimensions as f32).abs() <= 1e-3 * dimensions as f32);
         }
     }
 
@@ -311,8 +389,7 @@ mod tests {
         let clear = |vector: &[f32]| {
             let mut code = vec![0; vector.len()];
             let scale = encode(vector, &mut code);
-            let sum = portable(query.elements(), &code);
-            query.estimate(Metric::L2, sum, scale).is_clear
+            estimate(&query, Metric::L2, &code, scale).clear[0]
         };
         assert!(!clear(&near(1.001)));
         assert!(clear(&near(90.0)));
@@ -333,14 +410,15 @@ mod tests {
             let scale = encode(&vector, &mut code);
             let mut query = CodeQuery::default();
             query.set(&[1e30; 64]);
-            let estimate = query.estimate(metric, portable(query.elements(), &code), scale);
+            let estimates = estimate(&query, metric, &code, scale);
             let product: f64 = vector.iter().map(|&x| f64::from(x) * 1e30).sum();
             let key = match metric {
                 Metric::Cosine => 0.0,
                 _ => -product,
             };
-            assert!((key - f64::from(estimate.key)).abs() <= f64::from(estimate.error));
-            assert!(!estimate.is_clear);
+            let error = (key - f64::from(estimates.keys[0])).abs();
+            assert!(error <= f64::from(estimates.errors[0]));
+            assert!(!estimates.clear[0]);
         }
     }
 }

@@ -25,7 +25,7 @@ mod x86_64;
 #[cfg(test)]
 mod tests;
 
-pub use code::{CodeQuery, Estimate, Products, Scale, encode, has_codes};
+pub use code::{CodeQuery, Estimates, Products, Scale, TOGETHER, encode, has_codes};
 pub use kernel::{Kernel, variants};
 pub use metric::Metric;
 pub use vector::{Element, convert, decode, inverse_norm, normalise, scale, squared_norm};

@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::code::Sum;
+use super::code::{Sums, TOGETHER};
 use super::kernel::{Four, InstructionSet, One};
 use super::simd::{self, Lanes, Measure, Stored};
 
@@ -211,11 +211,57 @@ impl Lanes for Avx2 {
     }
 }
 
-/// What measures codes on this machine, if it has AVX2: wider registers find it waiting for memory.
-pub(super) fn code_products() -> Option<Sum> {
-    // SAFETY: called only where the machine was found to have the instructions.
-    (IN_USE && is_x86_feature_detected!("avx2"))
-        .then_some(|query, code| unsafe { products_avx2(query, code) })
+/// What measures codes on this machine, the fastest first.
+pub(super) fn code_products() -> Vec<Sums> {
+    let mut found: Vec<Sums> = Vec::new();
+    if IN_USE && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni") {
+        // SAFETY: the machine was found to have the instructions.
+        found.push(|query, codes| unsafe { products_vnni(query, codes) });
+    }
+    if IN_USE && is_x86_feature_detected!("avx2") {
+        // SAFETY: the machine was found to have the instructions.
+        found.push(|query, codes| codes.map(|code| unsafe { products_avx2(query, code) }));
+    }
+    found
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn products_vnni(query: &[i16], codes: &[&[i8]; TOGETHER]) -> [i32; TOGETHER] {
+    const STEP: usize = 32;
+    let len = codes.iter().fold(query.len(), |len, code| len.min(code.len()));
+    let whole = len - len % STEP;
+    let mut sums = [_mm512_setzero_si512(); TOGETHER];
+    for at in (0..whole).step_by(STEP) {
+        // SAFETY: query and codes have at least `whole` elements, and `at` is a step before that.
+        unsafe {
+            let query = _mm512_loadu_si512(query.as_ptr().add(at).cast());
+            for (sum, code) in sums.iter_mut().zip(codes) {
+                let code = _mm256_loadu_si256(code.as_ptr().add(at).cast());
+                *sum = _mm512_dpwssd_epi32(*sum, _mm512_cvtepi8_epi16(code), query);
+            }
+        }
+    }
+    let halves = sums.map(|sum| {
+        let upper = _mm512_extracti64x4_epi64::<1>(sum);
+        _mm256_add_epi32(_mm512_castsi512_si256(sum), upper)
+    });
+    // Of each pair, then of each four: the lower lanes have one half of each sum, the upper the other.
+    let pair = |at: usize| _mm256_hadd_epi32(halves[at], halves[at + 1]);
+    let four = |at: usize| _mm256_hadd_epi32(pair(at), pair(at + 2));
+    let (low, high) = (four(0), four(4));
+    let sums = _mm256_add_epi32(
+        _mm256_permute2x128_si256::<0x20>(low, high),
+        _mm256_permute2x128_si256::<0x31>(low, high),
+    );
+    let mut out = [0_i32; TOGETHER];
+    // SAFETY: eight sums of four bytes.
+    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), sums) };
+    if whole < len {
+        for (out, code) in out.iter_mut().zip(codes) {
+            *out = out.wrapping_add(super::code::sum(&query[whole..], &code[whole..]));
+        }
+    }
+    out
 }
 
 #[target_feature(enable = "avx2")]
@@ -244,5 +290,5 @@ fn products_avx2(query: &[i16], code: &[i8]) -> i32 {
     let pair = _mm_add_epi32(quad, _mm_shuffle_epi32::<0b01_00_11_10>(quad));
     let sum = _mm_add_epi32(pair, _mm_shuffle_epi32::<0b10_11_00_01>(pair));
     // Lengths differ only where a caller's do.
-    _mm_cvtsi128_si32(sum).wrapping_add(super::code::portable(rest, rest_of_code))
+    _mm_cvtsi128_si32(sum).wrapping_add(super::code::sum(rest, rest_of_code))
 }

@@ -8,6 +8,7 @@
 use super::beam::Candidate;
 use super::node::State;
 use super::{Graph, Probe};
+use crate::distance::TOGETHER;
 
 /// A chosen neighbour.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +58,7 @@ impl Graph<'_> {
 
     /// True when one of the nodes is nearer to the probe than `limit`.
     pub(crate) fn any_nearer(&self, probe: &Probe, ids: &[u32], limit: f32) -> bool {
-        ids.chunks(4).any(|ids| {
+        ids.chunks(TOGETHER).any(|ids| {
             let mut nearer = false;
             self.keys(probe, ids, |_, key| nearer |= key < limit);
             nearer

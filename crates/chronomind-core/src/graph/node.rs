@@ -312,19 +312,23 @@ impl<'r> Code<'r> {
         }
     }
 
-    /// The elements and what they stand for. To be asked for only of nodes at least `Stored`.
+    /// The elements. To be asked for only of nodes at least `Stored`.
     #[inline(always)]
-    pub(crate) fn read(&self) -> (&'r [i8], Scale) {
+    pub(crate) fn elements(&self) -> &'r [i8] {
         // SAFETY: as in `Node::vector`.
-        let elements = unsafe { std::slice::from_raw_parts(self.elements, self.count) };
+        unsafe { std::slice::from_raw_parts(self.elements, self.count) }
+    }
+
+    /// What the elements stand for, of the same nodes.
+    #[inline(always)]
+    pub(crate) fn scale(&self) -> Scale {
         // Relaxed: written before `Stored`.
         let number = |at: usize| f32::from_bits(self.header[at].load(Ordering::Relaxed));
-        let scale = Scale {
+        Scale {
             unit: number(0),
             length: number(1),
             error: number(2),
-        };
-        (elements, scale)
+        }
     }
 
     /// Asks for its cache lines.
@@ -342,9 +346,9 @@ const PREFETCH_BYTES: usize = 512;
 fn prefetch(start: *const u8, bytes: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in (0..bytes).step_by(64) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         // SAFETY: a prefetch is a hint and cannot fault; the address lies inside a record.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(line).cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(start.add(line).cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (start, bytes);

@@ -9,12 +9,14 @@ use super::links::id_of;
 use super::node::{Code, Node};
 use super::{Graph, Probe};
 use crate::arena::Records;
-use crate::distance::{Estimate, Metric, Products};
+use crate::distance::{Estimates, Metric, Products, TOGETHER};
 use crate::error::{Error, Interrupt, Result};
 use crate::primitive::{AtomicU64, Ordering};
 
 /// Nodes whose vectors are asked for together, while those before are measured.
 const BATCH: usize = 8;
+/// Nodes whose codes are asked for together: the neighbours of one at the usual m.
+const WINDOW: usize = 32;
 /// Expanded candidates between two looks at the interrupt check.
 const STRIDE: u32 = 256;
 
@@ -136,17 +138,19 @@ impl<'r> Graph<'r> {
         let Some((codes, products)) = &self.codes else {
             return self.full_keys(probe, ids, visit);
         };
-        self.estimates(codes, *products, probe, ids, |id, estimate| {
-            let key = if estimate.is_clear {
-                estimate.key
-            } else {
-                self.full_key(probe, id)
-            };
-            visit(id, key);
+        self.estimates(codes, *products, probe, ids, |ids, estimates| {
+            for (at, &id) in ids.iter().enumerate() {
+                let key = if estimates.clear[at] {
+                    estimates.keys[at]
+                } else {
+                    self.full_key(probe, id)
+                };
+                visit(id, key);
+            }
         });
     }
 
-    /// What the codes of some nodes tell of their keys, in order.
+    /// What the codes of some nodes tell of their keys, in order, [`TOGETHER`] at most at once.
     #[inline(always)]
     fn estimates(
         &self,
@@ -154,18 +158,22 @@ impl<'r> Graph<'r> {
         products: Products,
         probe: &Probe,
         ids: &[u32],
-        mut visit: impl FnMut(u32, Estimate),
+        mut visit: impl FnMut(&[u32], &Estimates),
     ) {
         let query = probe.code();
-        let fetch = |ids: &[u32]| fetch(ids, |id| self.code(codes, id), Code::prefetch);
-        let mut batches = ids.chunks(BATCH);
-        let mut fetched = batches.next().map(|ids| (ids, fetch(ids)));
-        while let Some((ids, found)) = fetched {
-            fetched = batches.next().map(|ids| (ids, fetch(ids)));
-            for (&id, code) in ids.iter().zip(&found) {
-                let (code, scale) = code.read();
-                let sum = products.sum(query.elements(), code);
-                visit(id, query.estimate(self.config.metric, sum, scale));
+        for ids in ids.chunks(WINDOW) {
+            // All are asked for before any is measured: a walk waits for memory more than for sums.
+            let mut found = [self.code(codes, ids[0]); WINDOW];
+            for (found, &id) in found.iter_mut().zip(ids) {
+                *found = self.code(codes, id);
+                found.prefetch();
+            }
+            let (found, _) = found.as_chunks::<TOGETHER>();
+            for (ids, found) in ids.chunks(TOGETHER).zip(found) {
+                let codes = found.each_ref().map(Code::elements);
+                let scales = found.each_ref().map(Code::scale);
+                let sums = products.sums(query.elements(), &codes);
+                visit(ids, &query.estimate(self.config.metric, &sums, &scales));
             }
         }
     }
@@ -178,20 +186,23 @@ impl<'r> Graph<'r> {
         };
         let metric = self.config.metric;
         let (least, most) = metric.range();
-        self.estimates(codes, *products, probe, ids, |_, estimate| {
-            let distance = |key: f64| match metric {
-                Metric::L2 => key.max(0.0).sqrt(),
-                _ => key,
-            };
-            let (key, error) = (f64::from(estimate.key), f64::from(estimate.error));
-            brackets.push(if (key + error).is_finite() {
-                (
-                    distance(key - error).max(least),
-                    distance(key + error).min(most),
-                )
-            } else {
-                (least, most)
-            });
+        let distance = |key: f64| match metric {
+            Metric::L2 => key.max(0.0).sqrt(),
+            _ => key,
+        };
+        self.estimates(codes, *products, probe, ids, |ids, estimates| {
+            for at in 0..ids.len() {
+                let key = f64::from(estimates.keys[at]);
+                let error = f64::from(estimates.errors[at]);
+                brackets.push(if (key + error).is_finite() {
+                    (
+                        distance(key - error).max(least),
+                        distance(key + error).min(most),
+                    )
+                } else {
+                    (least, most)
+                });
+            }
         });
     }
 

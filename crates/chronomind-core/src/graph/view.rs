@@ -388,8 +388,8 @@ impl<'r> Graph<'r> {
         distance::decode(self.config.element, node.vector(), &mut probe.values);
         probe.inverse_norm = node.inverse_norm();
         if let Some((codes, _)) = &self.codes {
-            let (code, scale) = self.code(codes, id).read();
-            probe.code.set_code(code, scale);
+            let code = self.code(codes, id);
+            probe.code.set_code(code.elements(), code.scale());
         }
     }
 }
