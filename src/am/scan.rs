@@ -8,7 +8,7 @@ use chronomind_core::graph::{Graph, GraphNear};
 use chronomind_core::postings::BLOCK;
 use chronomind_core::primitive::AtomicU32;
 use chronomind_core::record::Tid;
-use chronomind_core::scan::{Care, Fixed, Found, Near, Scan as Search, Step};
+use chronomind_core::scan::{Bracket, Care, Fixed, Found, Near, Scan as Search, Step};
 use chronomind_core::score::Order as _;
 use pgrx::pg_sys::Oid;
 
@@ -220,7 +220,7 @@ impl Near for Stream {
         }
     }
 
-    fn drain(&mut self, settled: &mut Vec<(u32, f64)>) {
+    fn drain(&mut self, settled: &mut Vec<(u32, Bracket)>) {
         match self {
             Stream::Graph(near) => near.drain(settled),
             Stream::Fixed(near) => near.drain(settled),
@@ -248,7 +248,7 @@ impl Near for Stream {
         }
     }
 
-    fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<(f64, f64)>) {
+    fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<Bracket>) {
         match self {
             Stream::Graph(near) => near.brackets(nodes, brackets),
             Stream::Fixed(near) => near.brackets(nodes, brackets),

@@ -11,11 +11,13 @@
 #![allow(unsafe_code)]
 
 mod heap;
+mod prefetch;
 mod records;
 mod region;
 mod words;
 
 pub use heap::HeapRegion;
+pub(crate) use prefetch::prefetch;
 pub use records::{RecordShape, Records, RecordsHeader};
 pub use region::{EXTENT_UNITS, Extent, Region, UNIT, Zeroable};
 pub use words::WordRecords;

@@ -186,7 +186,11 @@ impl CodeQuery {
             // Infinities and NaN are not below.
             let is_in_range = (a * b < f64::INFINITY) & (key.abs() + error < f64::from(f32::MAX));
             estimates.keys[at] = key as f32;
-            estimates.errors[at] = if is_in_range { error as f32 } else { f32::INFINITY };
+            estimates.errors[at] = if is_in_range {
+                error as f32
+            } else {
+                f32::INFINITY
+            };
             estimates.clear[at] = (key >= clear) & is_in_range;
         }
         estimates

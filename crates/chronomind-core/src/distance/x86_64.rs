@@ -228,7 +228,9 @@ pub(super) fn code_products() -> Vec<Sums> {
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn products_vnni(query: &[i16], codes: &[&[i8]; TOGETHER]) -> [i32; TOGETHER] {
     const STEP: usize = 32;
-    let len = codes.iter().fold(query.len(), |len, code| len.min(code.len()));
+    let len = codes
+        .iter()
+        .fold(query.len(), |len, code| len.min(code.len()));
     let whole = len - len % STEP;
     let mut sums = [_mm512_setzero_si512(); TOGETHER];
     for at in (0..whole).step_by(STEP) {

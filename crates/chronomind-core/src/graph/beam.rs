@@ -143,7 +143,7 @@ pub(crate) struct Visited {
 }
 
 /// Slots of an empty set; a search of usual width never outgrows half of it.
-const TABLE_BITS: u32 = 12;
+const TABLE_BITS: u32 = 13;
 
 impl Default for Visited {
     fn default() -> Visited {

@@ -29,7 +29,7 @@ use super::search::Walk;
 use super::{Graph, Probe};
 use crate::distance::Metric;
 use crate::primitive::AtomicU32;
-use crate::scan::{Care, Near};
+use crate::scan::{Bracket, Care, Near};
 
 /// The most nodes settled in one step.
 const STEP: usize = 8;
@@ -47,12 +47,11 @@ pub struct GraphNear<'r> {
     stage: Stage,
     /// How often dead nodes had left the graph when the walk began.
     departures: u32,
-    /// Nodes settled in this step.
-    settled: Vec<u32>,
-    /// Keys of settled nodes, ascending.
-    keys: Vec<f32>,
     /// Nodes settled since they were last asked for.
-    fresh: Vec<(u32, f64)>,
+    settled: Vec<u32>,
+    /// Keys by which they were settled, of all of them, ascending.
+    keys: Vec<f32>,
+    brackets: Vec<Bracket>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,7 +75,7 @@ impl<'r> GraphNear<'r> {
             departures: 0,
             settled: Vec::new(),
             keys: Vec::new(),
-            fresh: Vec::new(),
+            brackets: Vec::new(),
         }
     }
 
@@ -119,20 +118,14 @@ impl Near for GraphNear<'_> {
         for _ in 0..most {
             match self.graph.expand_next(&mut self.walk, &self.probe, 0) {
                 Some(candidate) if self.graph.has_rows(candidate.id()) => {
+                    let at = self.keys.partition_point(|&key| key <= candidate.key());
+                    self.keys.insert(at, candidate.key());
                     self.settled.push(candidate.id());
                 }
                 Some(_) => {}
                 None => break,
             }
         }
-        let metric = self.metric();
-        let (keys, fresh) = (&mut self.keys, &mut self.fresh);
-        self.graph.full_keys(&self.probe, &self.settled, |id, key| {
-            let at = keys.partition_point(|&other| other <= key);
-            keys.insert(at, key);
-            fresh.push((id, metric.distance(key)));
-        });
-        self.settled.clear();
         if self.walk.beam.peek().is_none() {
             let capacity = self.keys.len().clamp(self.ef, LARGEST_BEAM.max(self.ef));
             self.stage = if self.walk.beam.refill(capacity) {
@@ -146,8 +139,11 @@ impl Near for GraphNear<'_> {
         self.stage != Stage::Exhausted
     }
 
-    fn drain(&mut self, settled: &mut Vec<(u32, f64)>) {
-        settled.append(&mut self.fresh);
+    fn drain(&mut self, settled: &mut Vec<(u32, Bracket)>) {
+        // Their codes have been measured just now, and are at hand.
+        self.graph
+            .brackets(&self.probe, &self.settled, &mut self.brackets);
+        settled.extend(self.settled.drain(..).zip(self.brackets.drain(..)));
     }
 
     fn frontier(&self, care: Care) -> f64 {
@@ -185,7 +181,7 @@ impl Near for GraphNear<'_> {
             .distances(&self.probe, nodes, |_, distance| distances.push(distance));
     }
 
-    fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<(f64, f64)>) {
+    fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<Bracket>) {
         self.graph.brackets(&self.probe, nodes, brackets);
     }
 
@@ -196,6 +192,7 @@ impl Near for GraphNear<'_> {
     fn bytes(&self) -> usize {
         self.walk.bytes()
             + self.keys.capacity() * size_of::<f32>()
-            + self.fresh.capacity() * size_of::<(u32, f64)>()
+            + self.settled.capacity() * size_of::<u32>()
+            + self.brackets.capacity() * size_of::<Bracket>()
     }
 }

@@ -14,7 +14,7 @@
 //! This file may say `unsafe`: it reads and writes record bytes.
 #![allow(unsafe_code)]
 
-use crate::arena::{Records, Zeroable};
+use crate::arena::{Records, Zeroable, prefetch};
 use crate::distance::Scale;
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 
@@ -254,14 +254,13 @@ impl<'r> Node<'r> {
     /// Asks for the cache lines of header and links.
     #[inline(always)]
     pub(crate) fn prefetch_links(&self) {
-        let record = std::ptr::from_ref(self.header).cast::<u8>();
-        prefetch(record, SLOTS_AT + size_of_val(self.slots));
+        prefetch(self.header, SLOTS_AT + size_of_val(self.slots));
     }
 
     /// Asks for the cache lines of the vector and of the header, which holds the norm.
     #[inline(always)]
     pub(crate) fn prefetch_vector(&self) {
-        prefetch(std::ptr::from_ref(self.header).cast::<u8>(), 1);
+        prefetch(self.header, 1);
         prefetch(self.vector, self.vector_bytes.min(PREFETCH_BYTES));
     }
 }
@@ -335,24 +334,12 @@ impl<'r> Code<'r> {
     #[inline(always)]
     pub(crate) fn prefetch(&self) {
         let bytes = size_of::<CodeHeader>() + self.count.min(PREFETCH_BYTES);
-        prefetch(std::ptr::from_ref(self.header).cast(), bytes);
+        prefetch(self.header, bytes);
     }
 }
 
 /// The hardware follows a stream by itself once its beginning is there.
 const PREFETCH_BYTES: usize = 512;
-
-#[inline(always)]
-fn prefetch(start: *const u8, bytes: usize) {
-    #[cfg(target_arch = "x86_64")]
-    for line in (0..bytes).step_by(64) {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: a prefetch is a hint and cannot fault; the address lies inside a record.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(start.add(line).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (start, bytes);
-}
 
 /// The head of a bucket (see [`equal`](super::equal)).
 pub(crate) fn bucket_head<'r>(buckets: &Records<'r>, bucket: u32) -> &'r AtomicU32 {

@@ -12,6 +12,7 @@ use crate::arena::Records;
 use crate::distance::{Estimates, Metric, Products, TOGETHER};
 use crate::error::{Error, Interrupt, Result};
 use crate::primitive::{AtomicU64, Ordering};
+use crate::scan::Bracket;
 
 /// Nodes whose vectors are asked for together, while those before are measured.
 const BATCH: usize = 8;
@@ -179,10 +180,12 @@ impl<'r> Graph<'r> {
     }
 
     /// Appends for some nodes, in order, a distance that theirs is not below and one that it is not above:
-    /// cheaper to know than the distances. Those of any node where nothing is known.
-    pub(crate) fn brackets(&self, probe: &Probe, ids: &[u32], brackets: &mut Vec<(f64, f64)>) {
+    /// cheaper to know than the distances. Where there are no codes, the distances themselves.
+    pub(crate) fn brackets(&self, probe: &Probe, ids: &[u32], brackets: &mut Vec<Bracket>) {
         let Some((codes, products)) = &self.codes else {
-            return brackets.extend(ids.iter().map(|_| self.config.metric.range()));
+            return self.distances(probe, ids, |_, distance| {
+                brackets.push((distance, distance))
+            });
         };
         let metric = self.config.metric;
         let (least, most) = metric.range();

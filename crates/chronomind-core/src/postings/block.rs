@@ -19,6 +19,7 @@
 
 use super::Place;
 use super::zones::Contents;
+use crate::arena::prefetch;
 use crate::primitive::{AtomicU64, Ordering};
 use crate::score::Row;
 
@@ -118,6 +119,32 @@ impl<'r> Block<'r> {
             nulls |= ((self.nulls(attribute) >> slot & 1) as u32) << attribute;
         }
         Row { keys, nulls }
+    }
+
+    /// Asks for the masks of the block, and for the link of a posting and those keys that `wanted` has
+    /// attribute bits for.
+    pub(super) fn prefetch(&self, slot: usize, wanted: u32) {
+        self.prefetch_masks();
+        prefetch(self.link(slot), size_of::<u64>());
+        for attribute in super::bits(u64::from(wanted)) {
+            prefetch(&self.column(attribute)[slot], size_of::<u64>());
+        }
+    }
+
+    /// Asks for the masks, and for all keys of the attributes in `wanted`.
+    pub(super) fn prefetch_columns(&self, wanted: u32) {
+        self.prefetch_masks();
+        for attribute in super::bits(u64::from(wanted)) {
+            let column = self.column(attribute);
+            prefetch(column.as_ptr(), size_of_val(column));
+        }
+    }
+
+    fn prefetch_masks(&self) {
+        prefetch(
+            self.words.as_ptr(),
+            links_at(self.attributes) * size_of::<u64>(),
+        );
     }
 
     /// The keys of an attribute; those of postings that are not ready are without meaning.

@@ -38,18 +38,28 @@ impl Columns {
         }
     }
 
-    /// Holds those keys of some rows of a block.
-    pub fn hold_rows(&mut self, block: &Block<'_>, rows: u64, wanted: u32) {
-        self.count = rows.count_ones() as usize;
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        self.count = 0;
+        self.nulls.fill(0);
+    }
+
+    /// Adds some rows of a block, with those keys that `wanted` has attribute bits for. There is room for
+    /// [`LANES`].
+    pub fn add_rows(&mut self, block: &Block<'_>, rows: u64, wanted: u32) {
+        if rows == 0 {
+            return;
+        }
         for attribute in bits(u64::from(wanted)) {
             let nulls = block.nulls(attribute);
             let from = block.column(attribute);
-            let keys = column(&mut self.low, attribute);
-            self.nulls[attribute] = packed(nulls, rows);
-            for (to, row) in bits(rows).enumerate() {
-                keys[to] = from[row].load(Ordering::Relaxed);
+            let keys = &mut column(&mut self.low, attribute)[self.count..];
+            self.nulls[attribute] |= packed(nulls, rows) << self.count;
+            for (to, row) in keys.iter_mut().zip(bits(rows)) {
+                *to = from[row].load(Ordering::Relaxed);
             }
         }
+        self.count += rows.count_ones() as usize;
     }
 
     /// The zones, as orders take them.

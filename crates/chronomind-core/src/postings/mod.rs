@@ -211,6 +211,25 @@ impl<'r> Postings<'r> {
             .map(|block| (block, slot))
     }
 
+    /// Asks for what a search reads of a node's newest posting, with those keys that `wanted` has attribute
+    /// bits for.
+    pub fn prefetch(&self, head: &AtomicU32, wanted: u32) {
+        // Relaxed: a hint.
+        if let Some(id) = head.load(Ordering::Relaxed).checked_sub(1) {
+            let (number, slot) = split(id);
+            if let Some(block) = self.block(number) {
+                block.prefetch(slot, wanted);
+            }
+        }
+    }
+
+    /// Asks for the masks of a block, and for all its keys of the attributes in `wanted`.
+    pub fn prefetch_block(&self, number: u32, wanted: u32) {
+        if let Some(block) = self.block(number) {
+            block.prefetch_columns(wanted);
+        }
+    }
+
     /// The ids of a node's postings, dead and unready ones too, newest first.
     pub fn chain(&self, head: &AtomicU32) -> Chain<'r> {
         // Acquire: pairs with the Release in `publish`.
@@ -293,6 +312,12 @@ pub fn bits(mut mask: u64) -> impl Iterator<Item = usize> {
             bit
         })
     })
+}
+
+/// The mask that has ones at some places: the opposite of [`bits`].
+#[inline]
+pub fn mask(places: impl Iterator<Item = usize>) -> u64 {
+    places.fold(0, |mask, place| mask | 1 << place)
 }
 
 #[cold]

@@ -34,7 +34,7 @@ pub(super) fn bound_again(boxes: u64) -> u64 {
     1 + boxes / TOGETHER
 }
 
-/// A visit to a block that bounds by their codes, and measures, so many rows.
-pub(super) fn visit(bounded: u64, measured: u64) -> u64 {
-    LOOK + JUDGED + bounded + measured * MEASURED
+/// A visit to some blocks together that bounds by their codes, and measures, so many rows.
+pub(super) fn visits(blocks: u64, bounded: u64, measured: u64) -> u64 {
+    blocks * (LOOK + JUDGED) + bounded + measured * MEASURED
 }

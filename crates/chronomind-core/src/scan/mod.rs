@@ -61,6 +61,7 @@
 //! its half, and the search goes on in passes over the zones (`passes`), which are exact.
 
 mod cost;
+mod deferred;
 mod found;
 mod merge;
 mod near;
@@ -77,7 +78,7 @@ mod work;
 mod tests;
 
 pub use found::{Found, Statistics, Step};
-pub use near::{Care, Fixed, Near};
+pub use near::{Bracket, Care, Fixed, Near};
 
 use crate::error::{Error, Interrupt, Result};
 use crate::postings::{Filter, Postings};

@@ -11,14 +11,17 @@ pub enum Care {
     Thorough,
 }
 
+/// Two distances that one lies between. It is known where they are the same.
+pub type Bracket = (f64, f64);
+
 /// Nodes in order of their distance to the query, and the distance of any node.
 pub trait Near {
     /// Takes one bounded step. False when there was none left to take.
     fn advance(&mut self) -> bool;
 
-    /// Appends the nodes settled since the last call, with their distances. No node comes twice
-    /// for nothing, but it may.
-    fn drain(&mut self, settled: &mut Vec<(u32, f64)>);
+    /// Appends the nodes settled since the last call, each with a distance that its is not below and one
+    /// that it is not above. No node comes twice for nothing, but it may.
+    fn drain(&mut self, settled: &mut Vec<(u32, Bracket)>);
 
     /// Every node nearer than this has been settled, as far as the graph can tell. Before the first
     /// step: the least distance there is.
@@ -32,7 +35,7 @@ pub trait Near {
 
     /// Appends for some nodes, in their order, a distance that theirs is not below and one that it is not
     /// above: cheaper than to measure them.
-    fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<(f64, f64)>);
+    fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<Bracket>);
 
     /// The head of a node's chain of postings.
     fn head(&self, node: u32) -> &AtomicU32;
@@ -70,7 +73,7 @@ impl Near for Fixed {
         false
     }
 
-    fn drain(&mut self, _settled: &mut Vec<(u32, f64)>) {}
+    fn drain(&mut self, _settled: &mut Vec<(u32, Bracket)>) {}
 
     fn frontier(&self, _care: Care) -> f64 {
         f64::INFINITY
@@ -84,7 +87,7 @@ impl Near for Fixed {
         distances.extend(nodes.iter().map(|_| f64::NAN));
     }
 
-    fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<(f64, f64)>) {
+    fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<Bracket>) {
         brackets.extend(nodes.iter().map(|_| (f64::NEG_INFINITY, f64::INFINITY)));
     }
 

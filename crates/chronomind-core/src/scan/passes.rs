@@ -19,7 +19,7 @@ use super::near::Near;
 use super::question::{Reach, View};
 use super::ranked::Scored;
 use super::taken::Taken;
-use super::unseen::Unseen;
+use super::unseen::{Left, Unseen};
 use super::work::{Turn, Work};
 use crate::postings::Postings;
 use crate::score::Order;
@@ -102,7 +102,7 @@ impl Passes {
             }
             if let Some(visit) = self.unseen.visit(&view) {
                 spent += self.visit(work, postings, near, visit.block);
-                self.unseen.leave(None);
+                self.unseen.leave([Left::nothing(visit.place)]);
             }
             self.make_room();
             spent += self.unseen.cost() - before;
@@ -125,13 +125,14 @@ impl Passes {
         let passing = work.question.filter.matches(&block, block.live());
         let slots = passing & !self.given.of(number);
         let (floor, horizon, waiting) = (self.floor, self.horizon, &mut self.waiting);
-        work.score_block(near, &block, number, slots, |row| {
+        work.gather(near, &block, number, slots);
+        work.rank_gathered(near, |row| {
             let place = (row.score, row.posting);
             if floor <= place && horizon.is_none_or(|horizon| place < horizon) {
                 waiting.push(Reverse(row));
             }
         });
-        cost::visit(0, slots.count_ones().into())
+        cost::visits(1, 0, slots.count_ones().into())
     }
 
     /// Leaves what does not fit to the next pass.

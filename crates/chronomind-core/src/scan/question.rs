@@ -1,8 +1,8 @@
 //! What is searched for, and how far that has been seen.
 
-use super::near::{Care, Fixed, Near};
-use crate::postings::{Block, Columns, Filter, Postings, Siblings, Zone, ZoneBounds};
-use crate::score::{Bounds, Distances, LANES, Order, Parts, Program};
+use super::near::{Bracket, Care, Fixed, Near};
+use crate::postings::{Columns, Filter, Postings, Siblings, Zone, ZoneBounds};
+use crate::score::{Batch, Bounds, Distances, LANES, Order, Parts, Program};
 
 /// What is searched for.
 pub(super) struct Question<O> {
@@ -165,21 +165,13 @@ impl<'a, 'r, O: Order> View<'a, 'r, O> {
         }
     }
 
-    /// Gets to know some rows of a block that have distances.
-    pub(super) fn know_rows(
-        &self,
-        block: &Block<'_>,
-        rows: u64,
-        columns: &mut Columns,
-        known: &mut Known,
-    ) {
-        columns.hold_rows(block, rows, self.question.scored);
-        let order = &self.question.order;
-        order.parts_of_rows(&columns.rows(), &mut known.order);
+    /// Gets to know some rows that have distances, whatever these are.
+    pub(super) fn know(&self, rows: &Batch<'_>, known: &mut Known) {
+        self.question.order.parts_of_rows(rows, &mut known.order);
         if let Some(condition) = &self.question.condition {
-            condition.parts_of_rows(&columns.rows(), &mut known.condition);
+            condition.parts_of_rows(rows, &mut known.condition);
         }
-        (known.count, known.null, known.nan) = (columns.rows().rows(), 0, 0);
+        (known.count, known.null, known.nan) = (rows.rows(), 0, 0);
     }
 
     /// [`Question::bound`] of each, with the distances that each may have, and a bit for each that has
@@ -187,7 +179,7 @@ impl<'a, 'r, O: Order> View<'a, 'r, O> {
     pub(super) fn bounds(
         &self,
         known: &Known,
-        distances: &[(f64, f64); LANES],
+        distances: &[Bracket],
         bounds: &mut [u64; LANES],
     ) -> u64 {
         let distances = Distances {

@@ -106,6 +106,11 @@ impl Ranked {
         self.wanted
     }
 
+    /// Rows that there must still be before there is a threshold.
+    pub(super) fn missing(&self) -> usize {
+        self.wanted.saturating_sub(self.best.len())
+    }
+
     /// A row with a greater score than this is not wanted in this round. `None` while any row is.
     pub(super) fn threshold(&self) -> Option<u64> {
         if self.best.len() < self.wanted {

@@ -4,14 +4,14 @@
 //! remembers where it stands by the id of a posting, until vacuum cuts chains: that posting may be in
 //! another chain by the time the search goes on, so the walk begins again at the node.
 
-use super::near::Near;
+use super::near::{Bracket, Near};
 use crate::postings::Postings;
 
 /// The queue.
 #[derive(Default)]
 pub(super) struct Settled {
     /// In reverse order.
-    nodes: Vec<(u32, f64)>,
+    nodes: Vec<(u32, Bracket)>,
     chain: Option<Rest>,
     followed: u64,
     /// How often chains had been cut when the search last looked.
@@ -21,7 +21,7 @@ pub(super) struct Settled {
 /// What is left of a node's chain.
 struct Rest {
     node: u32,
-    distance: f64,
+    bracket: Bracket,
     next: u32,
 }
 
@@ -36,33 +36,38 @@ impl Settled {
         }
     }
 
-    /// Takes the nodes that the graph has settled since the last time.
-    pub(super) fn refill<N: Near>(&mut self, near: &mut N) {
+    /// Takes the nodes that the graph has settled since the last time. Of their rows, the attributes in
+    /// `wanted` will be asked for.
+    pub(super) fn refill<N: Near>(&mut self, postings: &Postings<'_>, near: &mut N, wanted: u32) {
         near.drain(&mut self.nodes);
         self.nodes.reverse();
+        // Their first postings lie anywhere, and are waited for together.
+        for (node, _) in &self.nodes {
+            postings.prefetch(near.head(*node), wanted);
+        }
     }
 
-    /// The next posting and its distance.
+    /// The next posting, with its node and what is known of its distance.
     pub(super) fn next<N: Near>(
         &mut self,
         postings: &Postings<'_>,
         near: &N,
-    ) -> Option<(u32, f64)> {
+    ) -> Option<(u32, u32, Bracket)> {
         loop {
             if let Some(rest) = &mut self.chain {
                 let mut chain = postings.chain_from(rest.next);
                 if let Some(posting) = chain.next() {
                     rest.next = chain.rest();
                     self.followed += 1;
-                    return Some((posting, rest.distance));
+                    return Some((posting, rest.node, rest.bracket));
                 }
             }
             self.chain = None;
-            let (node, distance) = self.nodes.pop()?;
+            let (node, bracket) = self.nodes.pop()?;
             let next = postings.chain(near.head(node)).rest();
             self.chain = Some(Rest {
                 node,
-                distance,
+                bracket,
                 next,
             });
         }
@@ -78,6 +83,6 @@ impl Settled {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.nodes.capacity() * size_of::<(u32, f64)>()
+        self.nodes.capacity() * size_of::<(u32, Bracket)>()
     }
 }

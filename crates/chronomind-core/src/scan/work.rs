@@ -25,24 +25,16 @@ pub(super) struct Work<O> {
 }
 
 impl<O: Order> Work<O> {
-    /// Scores rows of a block, and hands over those for which the condition holds.
-    pub(super) fn score_block<N: Near>(
-        &mut self,
-        near: &mut N,
-        block: &Block<'_>,
-        number: u32,
-        slots: u64,
-        visit: impl FnMut(Scored),
-    ) {
-        let Work {
-            question,
-            rows,
-            statistics,
-        } = self;
-        rows.gather(block, number, slots, question.scored, near.fixed());
-        rows.measure(near);
-        rows.rank(question, visit);
-        statistics.blocks += 1;
-        statistics.zone_rows += u64::from(slots.count_ones());
+    /// Gathers rows of a block to be ranked.
+    pub(super) fn gather<N: Near>(&mut self, near: &N, block: &Block<'_>, number: u32, slots: u64) {
+        let scored = self.question.scored;
+        self.rows.gather(block, number, slots, scored, near.fixed());
+        self.statistics.blocks += 1;
+        self.statistics.zone_rows += u64::from(slots.count_ones());
+    }
+
+    /// Ranks the rows that were gathered, and hands over those for which the condition holds.
+    pub(super) fn rank_gathered<N: Near>(&mut self, near: &mut N, visit: impl FnMut(Scored)) {
+        self.rows.rank(&self.question, near, u64::MAX, visit);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU32;
 use crate::arena::HeapRegion;
 use crate::distance::Metric;
 use crate::postings::{Filter, Place, Postings};
-use crate::scan::{Care, Fixed, Found, Near, Scan};
+use crate::scan::{Bracket, Care, Fixed, Found, Near, Scan};
 use crate::score::{
     AttributeKind, Batch, Bounds, Boxes, Distances, Nearest, Order, Parts, Program, Ranking, Row,
     encode_float, rank,
@@ -115,13 +115,11 @@ impl Near for Sorted<'_, '_> {
         self.settled < self.order.len()
     }
 
-    fn drain(&mut self, settled: &mut Vec<(u32, f64)>) {
-        let nodes = &self.order[self.drained..self.settled];
-        settled.extend(
-            nodes
-                .iter()
-                .map(|&node| (node, self.world.distances[node as usize])),
-        );
+    fn drain(&mut self, settled: &mut Vec<(u32, Bracket)>) {
+        let nodes = self.order[self.drained..self.settled].to_vec();
+        let mut brackets = Vec::new();
+        self.brackets(&nodes, &mut brackets);
+        settled.extend(nodes.into_iter().zip(brackets));
         self.drained = self.settled;
     }
 
@@ -145,7 +143,7 @@ impl Near for Sorted<'_, '_> {
     }
 
     /// Bounds of all kinds: the distance, somewhat less, nothing.
-    fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<(f64, f64)>) {
+    fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<Bracket>) {
         brackets.extend(nodes.iter().map(|&node| {
             let distance = self.world.distances[node as usize];
             [

@@ -71,8 +71,9 @@ struct Group {
     bounds: [u64; LANES],
     /// The block with the least.
     first: usize,
-    /// Rows that pass the filter, once they have been counted.
-    matching: [Option<u8>; LANES],
+    /// Of the blocks in `counted`, the rows that pass the filter and are not ranked.
+    matching: [u64; LANES],
+    counted: u64,
     known: Known,
 }
 
@@ -87,14 +88,52 @@ impl Group {
         }
         first.is_some()
     }
+
+    /// The rows of a block that pass the filter, if they are known.
+    fn matching(&self, place: usize) -> Option<u64> {
+        (self.counted >> place & 1 != 0).then_some(self.matching[place])
+    }
+
+    /// A visit to one of the blocks below a zone.
+    fn visit(&self, zone: Zone, place: usize) -> Visit {
+        Visit {
+            place,
+            block: zone.child(place).index,
+            matching: self.matching(place),
+            odd: self.known.odd() >> place & 1 != 0,
+        }
+    }
 }
 
 /// A block to visit.
 pub(super) struct Visit {
+    /// Its place among those below its zone.
+    pub(super) place: usize,
     /// Its number.
     pub(super) block: u32,
+    /// Its rows that pass the filter, if they are known.
+    pub(super) matching: Option<u64>,
     /// Some row may have no distance.
     pub(super) odd: bool,
+}
+
+/// What is left of a block that was visited.
+pub(super) struct Left {
+    pub(super) place: usize,
+    /// Its rows that pass the filter and are not ranked. All of them have a distance.
+    pub(super) rows: u64,
+    /// The least rank that they can have.
+    pub(super) bound: u64,
+}
+
+impl Left {
+    pub(super) fn nothing(place: usize) -> Left {
+        Left {
+            place,
+            rows: 0,
+            bound: u64::MAX,
+        }
+    }
 }
 
 pub(super) struct Unseen {
@@ -254,7 +293,8 @@ impl Unseen {
             blocks: zones,
             bounds,
             first: 0,
-            matching: [None; LANES],
+            matching: [0; LANES],
+            counted: 0,
             known: std::mem::take(&mut self.known),
         };
         let mut entry = Entry { version, ..entry };
@@ -291,10 +331,7 @@ impl Unseen {
         let &Reverse(entry) = self.heap.peek()?;
         if let Some(at) = entry.group {
             let group = &self.groups[at];
-            return Some(Visit {
-                block: entry.zone().child(group.first).index,
-                odd: group.known.odd() >> group.first & 1 != 0,
-            });
+            return Some(group.visit(entry.zone(), group.first));
         }
         self.heap.pop();
         let mut opened = Vec::new();
@@ -303,9 +340,20 @@ impl Unseen {
         None
     }
 
-    /// Leaves the block that was visited. `rest` are the least rank that its rows without a score can
-    /// have, and how many they are, if there are any: all of them have a distance.
-    pub(super) fn leave(&mut self, rest: Option<(u64, u8)>) {
+    /// Another block below the zone whose blocks at `places` are being visited, with rows whose rank may be
+    /// up to `threshold`, and `room` of them at most.
+    pub(super) fn also(&self, places: u64, threshold: u64, room: u32) -> Option<Visit> {
+        let &Reverse(entry) = self.heap.peek()?;
+        let group = &self.groups[entry.group?];
+        let fits = |&place: &usize| {
+            group.bounds[place] <= threshold && group.matching[place].count_ones() <= room
+        };
+        let place = bits(group.blocks & group.counted & !places).find(fits)?;
+        Some(group.visit(entry.zone(), place))
+    }
+
+    /// Leaves the blocks that were visited.
+    pub(super) fn leave(&mut self, blocks: impl IntoIterator<Item = Left>) {
         let Some(mut top) = self.heap.peek_mut() else {
             return;
         };
@@ -313,14 +361,15 @@ impl Unseen {
             return;
         };
         let group = &mut self.groups[at];
-        let block = group.first;
-        match rest {
-            Some((bound, rows)) => {
-                group.bounds[block] = group.bounds[block].max(bound);
-                group.matching[block] = Some(rows);
-                group.known.set_even(block);
+        for Left { place, rows, bound } in blocks {
+            if rows == 0 {
+                group.blocks &= !(1 << place);
+                continue;
             }
-            None => group.blocks &= !(1 << block),
+            group.bounds[place] = group.bounds[place].max(bound);
+            group.matching[place] = rows;
+            group.counted |= 1 << place;
+            group.known.set_even(place);
         }
         if !group.settle(&mut top.0) {
             PeekMut::pop(top);

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use super::super::cost;
 use super::super::question::View;
 use super::{Entry, Unseen};
-use crate::postings::{BLOCK, Zone, bits};
+use crate::postings::{BLOCK, Zone, bits, mask};
 use crate::score::Order;
 
 /// What a survey found.
@@ -92,28 +92,35 @@ impl Unseen {
         threshold: u64,
     ) -> u64 {
         let group = &mut self.groups[group];
+        let filter = &view.question.filter;
+        let wanted = mask(bits(group.blocks).filter(|&place| group.bounds[place] <= threshold));
+        if filter.is_empty() {
+            return cost::visits(u64::from(wanted.count_ones()), 0, 0)
+                + bits(wanted)
+                    .map(|place| {
+                        u64::from(group.matching(place).map_or(BLOCK as u32, u64::count_ones))
+                    })
+                    .sum::<u64>();
+        }
+        for place in bits(wanted & !group.counted) {
+            let block = zone.child(place).index;
+            view.postings.prefetch_block(block, filter.attributes());
+        }
         let mut total = 0;
-        for place in bits(group.blocks) {
-            if group.bounds[place] > threshold {
-                continue;
-            }
-            let mut count = || {
-                if view.question.filter.is_empty() {
-                    return BLOCK as u8;
-                }
+        for place in bits(wanted) {
+            if group.counted >> place & 1 == 0 {
                 self.cost += cost::look(0);
                 let block = view.postings.block(zone.child(place).index);
-                let matching = block.map_or(0, |block| {
-                    view.question.filter.matches(&block, block.live())
-                });
+                let matching = block.map_or(0, |block| filter.matches(&block, block.live()));
+                group.matching[place] = matching;
+                group.counted |= 1 << place;
                 self.passing += u64::from(matching.count_ones());
-                matching.count_ones() as u8
-            };
-            let matching = *group.matching[place].get_or_insert_with(&mut count);
+            }
+            let matching = group.matching[place];
             if matching == 0 {
                 group.blocks &= !(1 << place);
             } else {
-                total += cost::visit(matching.into(), 0);
+                total += cost::visits(1, matching.count_ones().into(), 0);
             }
         }
         total

@@ -1,0 +1,259 @@
+//! The two streams, near and zones, merged under one bound. The parent module tells why that is
+//! exact, and which stream goes on.
+
+mod graph;
+mod zones;
+
+use super::cost::{self, BUDGET, SETTLE, START};
+use super::deferred::Deferred;
+use super::near::{Bracket, Near};
+use super::question::{Known, Reach, View};
+use super::ranked::Ranked;
+use super::settled::Settled;
+use super::taken::Taken;
+use super::unseen::{Survey, Unseen};
+use super::work::{Turn, Work};
+use crate::postings::{Columns, Postings, split};
+use crate::score::Order;
+use zones::Part;
+
+/// Which stream goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    /// That is to be found out.
+    Survey,
+    /// Zones alone.
+    Zones,
+    /// The graph too, until it has cost so much.
+    Near { until: u64 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stream {
+    Near,
+    Zones,
+}
+
+/// Rows put off that are measured together.
+const RESUMED: usize = 8;
+
+/// The state of the two streams.
+pub(super) struct Merge {
+    ranked: Ranked,
+    deferred: Deferred,
+    unseen: Unseen,
+    taken: Taken,
+    settled: Settled,
+    reach: Reach,
+    /// What the graph will have cost when its reach is next looked at.
+    next_reach: u64,
+    /// The graph has no more nodes, or may take no more memory.
+    exhausted: bool,
+    plan: Plan,
+    /// What visits to blocks, and measuring rows put off, have cost.
+    visits: u64,
+    /// What the zones had cost when a visit last found a row that is wanted.
+    fruitful: u64,
+    /// For one row at a time.
+    keys: Vec<u64>,
+    /// For the rows of a visit.
+    parts: Vec<Part>,
+    rows: Columns,
+    known: Known,
+    nodes: Vec<u32>,
+    brackets: Vec<Bracket>,
+}
+
+impl Merge {
+    pub(super) fn new(attributes: usize, wanted: usize) -> Merge {
+        Merge {
+            ranked: Ranked::new(wanted),
+            deferred: Deferred::default(),
+            unseen: Unseen::new(attributes),
+            taken: Taken::default(),
+            settled: Settled::default(),
+            reach: Reach::NOTHING,
+            next_reach: 0,
+            exhausted: false,
+            plan: Plan::Survey,
+            visits: 0,
+            fruitful: 0,
+            keys: vec![0; attributes],
+            parts: Vec::new(),
+            rows: Columns::new(attributes),
+            known: Known::default(),
+            nodes: Vec::new(),
+            brackets: Vec::new(),
+        }
+    }
+
+    /// Goes on until there is a row, or until it has cost about [`BUDGET`]. The graph takes no more
+    /// steps once it takes more than `near_bytes`.
+    pub(super) fn step<O: Order, N: Near>(
+        &mut self,
+        work: &mut Work<O>,
+        postings: &Postings<'_>,
+        near: &mut N,
+        near_bytes: usize,
+    ) -> Turn {
+        if self.ranked.next_round() {
+            self.plan = Plan::Survey;
+            self.resume(work, postings, near, self.ranked.wanted());
+        }
+        self.settled.resume(postings, near);
+        self.exhausted |= near.bytes() > near_bytes;
+        self.extend_reach(&work.question, near);
+        let end = self.cost(near) + BUDGET;
+        while self.cost(near) <= end {
+            let view = View::new(postings, &work.question, self.reach, near);
+            let first = self.ranked.first().copied();
+            let deferred = self.deferred.bound();
+            let enough = first.map(|first| first.score).into_iter().chain(deferred);
+            let bound = self.unseen.bound(&view, enough.min().unwrap_or(u64::MAX));
+            match (first, deferred) {
+                (first, Some(deferred))
+                    if first.is_none_or(|first| first.score > deferred)
+                        && bound.is_none_or(|bound| bound >= deferred) =>
+                {
+                    self.resume(work, postings, near, RESUMED);
+                    continue;
+                }
+                (Some(first), _) if bound.is_none_or(|bound| first.score <= bound) => {
+                    if postings.live(first.posting).is_some() {
+                        self.ranked.give();
+                        return Turn::Row(first);
+                    }
+                    self.ranked.discard();
+                    continue;
+                }
+                (None, None) if bound.is_none() => return Turn::Over,
+                _ => {}
+            }
+            self.ranked.refresh();
+            match self.choose(work, postings, near) {
+                Some(Stream::Near) => self.advance_near(work, postings, near),
+                Some(Stream::Zones) => self.visit_zone(work, postings, near),
+                None => return Turn::Working,
+            }
+        }
+        Turn::Working
+    }
+
+    fn zone_cost(&self) -> u64 {
+        self.unseen.cost() + self.visits
+    }
+
+    fn near_cost<N: Near>(&self, near: &N) -> u64 {
+        cost::walk(near.cost()) + self.settled.followed()
+    }
+
+    fn cost<N: Near>(&self, near: &N) -> u64 {
+        self.near_cost(near) + self.zone_cost()
+    }
+
+    /// The stream to go on with, `None` when it takes longer to find out.
+    fn choose<O: Order, N: Near>(
+        &mut self,
+        work: &Work<O>,
+        postings: &Postings<'_>,
+        near: &N,
+    ) -> Option<Stream> {
+        let over = self.exhausted && self.settled.is_empty();
+        let is_their_turn = match self.plan {
+            Plan::Zones => true,
+            Plan::Near { .. } => {
+                let (zones, graph) = (self.zone_cost(), self.near_cost(near));
+                work.question.scored != 0 && zones < graph && zones - self.fruitful < graph / 8
+            }
+            Plan::Survey => false,
+        };
+        let view = View::new(postings, &work.question, self.reach, near);
+        if over || is_their_turn || !self.unseen.rises(&view) {
+            return Some(Stream::Zones);
+        }
+        if work.question.attributes == 0 {
+            return Some(Stream::Near);
+        }
+        if let Plan::Near { until } = self.plan
+            && self.near_cost(near) >= until
+        {
+            self.plan = Plan::Survey;
+        }
+        if self.plan == Plan::Survey {
+            self.plan = self.survey(work, postings, near)?;
+        }
+        Some(match self.plan {
+            Plan::Near { .. } => Stream::Near,
+            Plan::Zones | Plan::Survey => Stream::Zones,
+        })
+    }
+
+    /// Compares what it costs to score every row that may be wanted with what the graph has spent
+    /// or, at first, with what it must be expected to spend.
+    fn survey<O: Order, N: Near>(
+        &mut self,
+        work: &Work<O>,
+        postings: &Postings<'_>,
+        near: &N,
+    ) -> Option<Plan> {
+        let spent = self.near_cost(near);
+        let wanted = self.ranked.wanted() as u64;
+        let (published, dead) = postings.counts();
+        let live = published.saturating_sub(dead);
+        let everything = work.question.filter.is_empty();
+        let limit = |passing: u64| {
+            if spent > 0 {
+                spent
+            } else if everything {
+                START + wanted * SETTLE
+            } else {
+                // As if one row more passed, so that there always is a ratio.
+                let ratio = (wanted * SETTLE).saturating_mul(live) / (passing + 1);
+                ratio.saturating_add(START)
+            }
+        };
+        let threshold = self.ranked.threshold().unwrap_or(u64::MAX);
+        let view = View::new(postings, &work.question, self.reach, near);
+        match self.unseen.survey(&view, threshold, limit, BUDGET) {
+            Survey::Cheap => Some(Plan::Zones),
+            Survey::Dear { limit } => Some(Plan::Near {
+                until: limit.max(spent + spent / 4),
+            }),
+            Survey::Unfinished => None,
+        }
+    }
+
+    /// A bound of the ranks of all rows that have not been ranked.
+    pub(super) fn bound<O: Order>(&mut self, view: &View<'_, '_, O>) -> Option<u64> {
+        let unseen = self.unseen.bound(view, u64::MAX);
+        unseen.into_iter().chain(self.deferred.bound()).min()
+    }
+
+    pub(super) fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// Zones bounded.
+    pub(super) fn zones(&self) -> u64 {
+        self.unseen.bounded()
+    }
+
+    /// Ends the merge and returns the rows that need not be given out any more.
+    pub(super) fn end(&mut self) -> Taken {
+        let mut given = std::mem::take(&mut self.taken);
+        let waiting = self.ranked.waiting().map(|row| row.posting);
+        for posting in waiting.chain(self.deferred.postings()) {
+            let (block, slot) = split(posting);
+            given.remove(block, slot);
+        }
+        given
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.ranked.bytes()
+            + self.deferred.bytes()
+            + self.unseen.bytes()
+            + self.taken.bytes()
+            + self.settled.bytes()
+    }
+}
