@@ -22,17 +22,20 @@ pub enum AttributeKind {
 const SIGN: u64 = 1 << 63;
 
 /// The key of an integer.
+#[inline]
 pub fn encode_int(value: i64) -> u64 {
     value as u64 ^ SIGN
 }
 
 /// The integer of a key.
+#[inline]
 pub fn decode_int(key: u64) -> i64 {
     (key ^ SIGN) as i64
 }
 
 /// The key of a float: IEEE total order, except that -0 equals 0 and that all NaNs are one value
 /// above infinity. No float has the key [`u64::MAX`].
+#[inline]
 pub fn encode_float(value: f64) -> u64 {
     // Adding zero turns -0 into 0 and leaves every other number alone.
     let bits = if value.is_nan() {
@@ -44,6 +47,7 @@ pub fn encode_float(value: f64) -> u64 {
 }
 
 /// The float of a key.
+#[inline]
 pub fn decode_float(key: u64) -> f64 {
     f64::from_bits(if key & SIGN == 0 { !key } else { key ^ SIGN })
 }

@@ -81,12 +81,15 @@ impl Order for Ranking {
 
     fn bounds(&self, parts: &Parts, distances: &Distances<'_>, bounds: &mut [u64]) {
         self.program.ranges(parts, distances, |ranges| {
-            let (low, high, odd) = ranges.numbers(bounds.len());
-            let turn = self.turned(0);
-            let first = if self.descending { high } else { low };
-            for (bound, &first) in bounds.iter_mut().zip(first) {
-                *bound = encode_float(first) ^ turn;
-            }
+            let odd = {
+                let (low, high, odd) = ranges.numbers(bounds.len());
+                let turn = self.turned(0);
+                let first = if self.descending { high } else { low };
+                for (bound, &first) in bounds.iter_mut().zip(first) {
+                    *bound = encode_float(first) ^ turn;
+                }
+                odd
+            };
             for number in crate::postings::bits(odd) {
                 if let Some(bound) = bounds.get_mut(number) {
                     *bound = self.first(ranges.get(number));

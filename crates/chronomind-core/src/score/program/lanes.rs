@@ -36,23 +36,27 @@ impl Column {
     }
 
     /// The rows where it is true: neither 0 nor NULL.
+    #[inline(always)]
     pub(super) fn truth(&self, rows: usize) -> u64 {
         mask(&self.values[..rows], |value| value != 0.0) & !self.nulls
     }
 
     /// Sets the values to 1 where the mask has bits and to 0 elsewhere.
+    #[inline(always)]
     fn spread(&mut self, rows: usize, mask: u64) {
         for (row, value) in self.values[..rows].iter_mut().enumerate() {
             *value = (mask >> row & 1) as f64;
         }
     }
 
+    #[inline(always)]
     fn map(&mut self, rows: usize, x: &Column, function: impl Fn(f64) -> f64) {
         let values = self.values[..rows].iter_mut().zip(&x.values[..rows]);
         values.for_each(|(value, &x)| *value = function(x));
         self.nulls = x.nulls;
     }
 
+    #[inline(always)]
     fn zip(&mut self, rows: usize, x: &Column, y: &Column, function: impl Fn(f64, f64) -> f64) {
         let arguments = x.values[..rows].iter().zip(&y.values[..rows]);
         let values = self.values[..rows].iter_mut().zip(arguments);
@@ -60,11 +64,13 @@ impl Column {
         self.nulls = x.nulls | y.nulls;
     }
 
+    #[inline(always)]
     fn test(&mut self, rows: usize, x: &Column, y: &Column, holds: impl Fn(f64, f64) -> bool) {
         self.zip(rows, x, y, |x, y| f64::from(u8::from(holds(x, y))));
     }
 
     /// The first argument where the mask has bits, else the second.
+    #[inline(always)]
     fn choose(&mut self, rows: usize, first: u64, x: &Column, y: &Column) {
         let arguments = x.values[..rows].iter().zip(&y.values[..rows]);
         let values = self.values[..rows].iter_mut().zip(arguments).enumerate();
@@ -75,6 +81,7 @@ impl Column {
     }
 
     /// Computes the register of an operation from those before it.
+    #[inline(always)]
     pub(super) fn compute(&mut self, operation: &Operation, before: &[Column], batch: &Batch<'_>) {
         let rows = batch.rows();
         match *operation {
@@ -126,6 +133,7 @@ impl Column {
         }
     }
 
+    #[inline(always)]
     fn unary(&mut self, rows: usize, function: Unary, x: &Column) {
         match function {
             Unary::Negate => self.map(rows, x, |x| -x),
@@ -147,6 +155,7 @@ impl Column {
         }
     }
 
+    #[inline(always)]
     fn binary(&mut self, rows: usize, function: Binary, x: &Column, y: &Column) {
         match function {
             Binary::Add => self.zip(rows, x, y, |x, y| x + y),
@@ -181,6 +190,7 @@ fn mask(values: &[f64], holds: impl Fn(f64) -> bool) -> u64 {
     })
 }
 
+#[inline(always)]
 fn pairs(rows: usize, x: &Column, y: &Column, holds: impl Fn(f64, f64) -> bool) -> u64 {
     let pairs = x.values[..rows].iter().zip(&y.values[..rows]).enumerate();
     pairs.fold(0, |mask, (row, (&x, &y))| {

@@ -70,6 +70,7 @@ impl Ranges {
 
     /// [`low`](Interval::low) and [`high`](Interval::high) of the first so many boxes, and a bit for each
     /// whose range is not of numbers alone.
+    #[inline(always)]
     pub(in crate::score) fn numbers(&self, count: usize) -> (&[f64], &[f64], u64) {
         let mut odd = self.nan | self.null;
         let (low, high) = (&self.low[..count], &self.high[..count]);
@@ -97,6 +98,7 @@ impl Ranges {
     }
 
     /// The register of values that are known.
+    #[inline(always)]
     pub(super) fn points(column: &Column, count: usize) -> Ranges {
         let mut points = Ranges {
             low: column.values,
@@ -116,6 +118,7 @@ impl Ranges {
     }
 
     /// Computes the register of the distance, of which `limits` are the least there is and the greatest.
+    #[inline(always)]
     pub(super) fn measure(&mut self, limits: (f64, f64), distances: &Distances<'_>) {
         let (least, most) = limits;
         for (i, (low, high)) in distances.ranges.iter().enumerate() {
@@ -138,6 +141,7 @@ impl Ranges {
     }
 
     /// Computes the register of any other operation from those before it.
+    #[inline(always)]
     pub(super) fn compute(&mut self, operation: &Operation, before: &[Ranges], count: usize) {
         match *operation {
             Operation::Constant(_)
@@ -175,6 +179,7 @@ impl Ranges {
         }
     }
 
+    #[inline(always)]
     fn binary(&mut self, count: usize, function: Binary, x: &Ranges, y: &Ranges) {
         let span = |corners: [f64; 4]| {
             let [a, b, c, d] = corners;
@@ -217,6 +222,7 @@ impl Ranges {
     }
 
     /// A product or a quotient with a constant.
+    #[inline(always)]
     fn scale(
         &mut self,
         count: usize,
@@ -237,6 +243,7 @@ impl Ranges {
     }
 
     /// A function of intervals of finite numbers, which counts where its result is one.
+    #[inline(always)]
     fn zip(
         &mut self,
         count: usize,
