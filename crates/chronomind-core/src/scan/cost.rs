@@ -1,14 +1,16 @@
 //! What the parts of a search cost, in one unit: a row of a block bounded by its vector's code, some 40
 //! nanoseconds. Only ratios matter, and only for effort.
 
+use std::ops::AddAssign;
+
 /// A distance measured by the graph on its way: from a code that lies anywhere.
 const WALKED: u64 = 3;
 /// A row's distance measured in full.
 const MEASURED: u64 = 4;
 /// A look at a block, or at the zones below one.
-const LOOK: u64 = 6;
-/// The rows of a block bounded by their attributes.
-const JUDGED: u64 = 12;
+const LOOK: u64 = 3;
+/// So many rows of a block are bounded by their attributes at the price of one.
+const JUDGED_TOGETHER: u64 = 2;
 /// So many zones, of which all but the distances is known, are bounded at the price of one.
 const TOGETHER: u64 = 8;
 
@@ -34,7 +36,29 @@ pub(super) fn bound_again(boxes: u64) -> u64 {
     1 + boxes / TOGETHER
 }
 
-/// A visit to some blocks together that bounds by their codes, and measures, so many rows.
-pub(super) fn visits(blocks: u64, bounded: u64, measured: u64) -> u64 {
-    blocks * (LOOK + JUDGED) + bounded + measured * MEASURED
+/// What visits to blocks are made of.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Visits {
+    pub(super) blocks: u64,
+    /// Rows bounded by their attributes.
+    pub(super) judged: u64,
+    /// Rows bounded by their codes.
+    pub(super) bounded: u64,
+    /// Rows measured in full.
+    pub(super) measured: u64,
+}
+
+impl Visits {
+    pub(super) fn cost(&self) -> u64 {
+        self.blocks * LOOK + self.judged / JUDGED_TOGETHER + self.bounded + self.measured * MEASURED
+    }
+}
+
+impl AddAssign for Visits {
+    fn add_assign(&mut self, other: Visits) {
+        self.blocks += other.blocks;
+        self.judged += other.judged;
+        self.bounded += other.bounded;
+        self.measured += other.measured;
+    }
 }

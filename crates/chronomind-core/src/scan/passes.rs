@@ -14,7 +14,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::cost;
+use super::cost::Visits;
 use super::near::Near;
 use super::question::{Reach, View};
 use super::ranked::Scored;
@@ -132,7 +132,12 @@ impl Passes {
                 waiting.push(Reverse(row));
             }
         });
-        cost::visits(1, 0, slots.count_ones().into())
+        let visits = Visits {
+            blocks: 1,
+            measured: slots.count_ones().into(),
+            ..Visits::default()
+        };
+        visits.cost()
     }
 
     /// Leaves what does not fit to the next pass.

@@ -1,6 +1,6 @@
 //! The graph's part of a merge: rows of the nodes that it settles.
 
-use super::super::cost::{self, BUDGET};
+use super::super::cost::BUDGET;
 use super::super::near::Near;
 use super::super::question::{Question, View};
 use super::super::rows::Distance;
@@ -107,7 +107,7 @@ impl Merge {
             if let Some((block, slot)) = postings.live(posting) {
                 let (number, slots) = (split(posting).0, 1 << slot);
                 rows.gather(&block, number, slots, question.scored, near.fixed());
-                self.visits += cost::visits(0, 0, 1);
+                self.visits.measured += 1;
             }
             if rows.is_full() {
                 rows.rank(question, near, u64::MAX, |row| self.ranked.push(row));

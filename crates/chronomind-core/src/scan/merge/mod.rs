@@ -4,7 +4,7 @@
 mod graph;
 mod zones;
 
-use super::cost::{self, BUDGET, SETTLE, START};
+use super::cost::{self, BUDGET, SETTLE, START, Visits};
 use super::deferred::Deferred;
 use super::near::{Bracket, Near};
 use super::question::{Known, Reach, View};
@@ -50,8 +50,8 @@ pub(super) struct Merge {
     /// The graph has no more nodes, or may take no more memory.
     exhausted: bool,
     plan: Plan,
-    /// What visits to blocks, and measuring rows put off, have cost.
-    visits: u64,
+    /// What has been done in visits to blocks, and to rows that were deferred.
+    visits: Visits,
     /// What the zones had cost when a visit last found a row that is wanted.
     fruitful: u64,
     /// For one row at a time.
@@ -76,7 +76,7 @@ impl Merge {
             next_reach: 0,
             exhausted: false,
             plan: Plan::Survey,
-            visits: 0,
+            visits: Visits::default(),
             fruitful: 0,
             keys: vec![0; attributes],
             parts: Vec::new(),
@@ -140,7 +140,7 @@ impl Merge {
     }
 
     fn zone_cost(&self) -> u64 {
-        self.unseen.cost() + self.visits
+        self.unseen.cost() + self.visits.cost()
     }
 
     fn near_cost<N: Near>(&self, near: &N) -> u64 {
@@ -214,7 +214,10 @@ impl Merge {
         };
         let threshold = self.ranked.threshold().unwrap_or(u64::MAX);
         let view = View::new(postings, &work.question, self.reach, near);
-        match self.unseen.survey(&view, threshold, limit, BUDGET) {
+        match self
+            .unseen
+            .survey(&view, threshold, &self.visits, limit, BUDGET)
+        {
             Survey::Cheap => Some(Plan::Zones),
             Survey::Dear { limit } => Some(Plan::Near {
                 until: limit.max(spent + spent / 4),

@@ -4,7 +4,6 @@
 //! visit takes in as many blocks below one zone as have no more rows together than one may have, and
 //! bounds and measures all of them at once.
 
-use super::super::cost;
 use super::super::near::{Bracket, Near};
 use super::super::question::View;
 use super::super::unseen::Left;
@@ -86,11 +85,8 @@ impl Merge {
         }
         let ranked = &mut self.ranked;
         work.rank_gathered(near, |row| ranked.push(row));
-        self.visits += cost::visits(
-            self.parts.len() as u64,
-            self.brackets.len() as u64,
-            measured,
-        );
+        self.visits.blocks += self.parts.len() as u64;
+        self.visits.measured += measured;
         if self.ranked.threshold() != before || before.is_none() {
             self.fruitful = self.zone_cost();
         }
@@ -114,6 +110,9 @@ impl Merge {
             };
         }
         self.judge(view, threshold, &distances);
+        if view.question.scored != 0 {
+            self.visits.judged += self.rows.rows().rows() as u64;
+        }
 
         self.nodes.clear();
         for part in &mut self.parts {
@@ -131,6 +130,7 @@ impl Merge {
             return;
         }
         near.brackets(&self.nodes, &mut self.brackets);
+        self.visits.bounded += self.nodes.len() as u64;
         for (range, &(nearest, farthest)) in distances.iter_mut().zip(&self.brackets) {
             // Else the graph has passed the row over, which shows here.
             let nearest = if farthest >= reach {

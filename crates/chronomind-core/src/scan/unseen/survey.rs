@@ -2,11 +2,14 @@
 
 use std::cmp::Reverse;
 
-use super::super::cost;
+use super::super::cost::{self, Visits};
 use super::super::question::View;
 use super::{Entry, Unseen};
 use crate::postings::{BLOCK, Zone, bits, mask};
 use crate::score::Order;
+
+/// Rows enough to tell how many of a block are bounded by their codes.
+const FEW: u64 = 64;
 
 /// What a survey found.
 pub(in crate::scan) enum Survey {
@@ -26,21 +29,23 @@ impl Unseen {
     /// costs more than a limit, which is asked for again whenever more is known: it is given the
     /// number of rows that are known to pass the filter.
     ///
-    /// The work done stays done: zones that are bounded and rows that are counted need not be again.
+    /// How many rows of a block their attributes leave to be bounded by their codes is taken from what the
+    /// visits so far have `found`. The work done stays done: zones that are bounded and rows that are counted need not be again.
     pub(in crate::scan) fn survey<O: Order>(
         &mut self,
         view: &View<'_, '_, O>,
         threshold: u64,
+        found: &Visits,
         limit: impl Fn(u64) -> u64,
         budget: u64,
     ) -> Survey {
         let end = self.cost + budget;
         let heap = std::mem::take(&mut self.heap).into_vec();
         let mut entries: Vec<Entry> = heap.into_iter().map(|Reverse(entry)| entry).collect();
-        let (mut at, mut total) = (0, 0);
+        let (mut at, mut visits) = (0, Visits::default());
         let result = loop {
             let limit = limit(self.passing);
-            if total > limit {
+            if visits.cost() > limit {
                 break Survey::Dear { limit };
             }
             let Some(mut entry) = entries.get(at).copied() else {
@@ -64,7 +69,7 @@ impl Unseen {
             }
             match entry.group {
                 Some(group) => {
-                    total += self.count_below(view, entry.zone(), group, threshold);
+                    visits += self.count_below(view, entry.zone(), group, threshold, found);
                     if self.groups[group].settle(&mut entry) {
                         entries[at] = entry;
                         at += 1;
@@ -83,46 +88,49 @@ impl Unseen {
         result
     }
 
-    /// What it costs to visit the blocks of a group that may hold a row with a score up to `threshold`.
+    /// The visits to the blocks of a group that may hold a row with a score up to `threshold`.
     fn count_below<O: Order>(
         &mut self,
         view: &View<'_, '_, O>,
         zone: Zone,
         group: usize,
         threshold: u64,
-    ) -> u64 {
+        found: &Visits,
+    ) -> Visits {
         let group = &mut self.groups[group];
         let filter = &view.question.filter;
         let wanted = mask(bits(group.blocks).filter(|&place| group.bounds[place] <= threshold));
-        if filter.is_empty() {
-            return cost::visits(u64::from(wanted.count_ones()), 0, 0)
-                + bits(wanted)
-                    .map(|place| {
-                        u64::from(group.matching(place).map_or(BLOCK as u32, u64::count_ones))
-                    })
-                    .sum::<u64>();
-        }
-        for place in bits(wanted & !group.counted) {
-            let block = zone.child(place).index;
-            view.postings.prefetch_block(block, filter.attributes());
-        }
-        let mut total = 0;
-        for place in bits(wanted) {
-            if group.counted >> place & 1 == 0 {
+        if !filter.is_empty() {
+            let uncounted = wanted & !group.counted;
+            for place in bits(uncounted) {
+                let block = zone.child(place).index;
+                view.postings.prefetch_block(block, filter.attributes());
+            }
+            for place in bits(uncounted) {
                 self.cost += cost::look(0);
                 let block = view.postings.block(zone.child(place).index);
                 let matching = block.map_or(0, |block| filter.matches(&block, block.live()));
                 group.matching[place] = matching;
-                group.counted |= 1 << place;
+                if matching == 0 {
+                    group.blocks &= !(1 << place);
+                }
                 self.passing += u64::from(matching.count_ones());
             }
-            let matching = group.matching[place];
-            if matching == 0 {
-                group.blocks &= !(1 << place);
-            } else {
-                total += cost::visits(1, matching.count_ones().into(), 0);
-            }
+            group.counted |= uncounted;
         }
-        total
+        let wanted = wanted & group.blocks;
+        let rows = |place| group.matching(place).map_or(BLOCK as u32, u64::count_ones);
+        let rows = bits(wanted).map(|place| u64::from(rows(place))).sum();
+        let mut visits = Visits {
+            blocks: wanted.count_ones().into(),
+            bounded: rows,
+            ..Visits::default()
+        };
+        if view.question.scored != 0 {
+            visits.judged = rows;
+            // As if all of some first rows had been left.
+            visits.bounded = rows * (found.bounded + FEW) / (found.judged + FEW);
+        }
+        visits
     }
 }
