@@ -1,8 +1,12 @@
 //! The candidates of a search in order of distance, and the ids it has met.
 //!
 //! A sorted array of words beats two heaps at the widths that searches have: an insertion is one
-//! short move, and the next candidate is found by a cursor. A word is `order(key) << 32 | id << 1 |
+//! short move, and the next candidate is found by a cursor. A search that goes on has no width any more:
+//! it holds hundreds of candidates, and takes them from a heap. A word is `order(key) << 32 | id << 1 |
 //! expanded`, so that comparing words compares distances.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// A candidate's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +55,10 @@ pub(crate) struct Beam {
     /// No unexpanded candidate lies before this.
     cursor: usize,
     keeps_spill: bool,
-    spill: Vec<Candidate>,
+    spill: Vec<Reverse<Candidate>>,
+    /// All that are not expanded, once the beam is open.
+    rest: BinaryHeap<Reverse<Candidate>>,
+    is_open: bool,
 }
 
 impl Beam {
@@ -59,42 +66,43 @@ impl Beam {
     pub(crate) fn reset(&mut self, capacity: usize, keeps_spill: bool) {
         self.nearest.clear();
         self.spill.clear();
+        self.rest.clear();
+        self.is_open = false;
         self.capacity = capacity;
         self.cursor = 0;
         self.keeps_spill = keeps_spill;
     }
 
-    /// Once all in the beam are expanded: empties it and takes back the nearest of those that fell
-    /// off before they were. False when there are none.
-    pub(crate) fn refill(&mut self, capacity: usize) -> bool {
+    /// Once all in the beam are expanded: takes back those that fell off before they were, and holds
+    /// however many come from now on. False when there are none.
+    pub(crate) fn open(&mut self) -> bool {
         debug_assert!(self.peek().is_none());
         self.nearest.clear();
         self.cursor = 0;
-        self.capacity = capacity;
-        self.spill.retain(|candidate| !candidate.expanded());
-        let count = self.spill.len().min(capacity);
-        if count < self.spill.len() {
-            // The spill outgrows the beam by far, and nobody needs it sorted.
-            self.spill.select_nth_unstable(count);
-        }
-        self.nearest.extend(self.spill.drain(..count));
-        self.nearest.sort_unstable();
-        count > 0
+        let mut spill = std::mem::take(&mut self.spill);
+        spill.retain(|Reverse(candidate)| !candidate.expanded());
+        self.rest = BinaryHeap::from(spill);
+        self.is_open = true;
+        !self.rest.is_empty()
     }
 
     #[inline(always)]
     pub(crate) fn push(&mut self, candidate: Candidate) {
+        if self.is_open {
+            self.rest.push(Reverse(candidate));
+            return;
+        }
         if self.nearest.len() == self.capacity {
             let at = self.nearest.len() - 1;
             let worst = self.nearest[at];
             if candidate >= worst {
                 if self.keeps_spill {
-                    self.spill.push(candidate);
+                    self.spill.push(Reverse(candidate));
                 }
                 return;
             }
             if self.keeps_spill {
-                self.spill.push(worst);
+                self.spill.push(Reverse(worst));
             }
             self.nearest.truncate(at);
         }
@@ -106,6 +114,9 @@ impl Beam {
     /// Takes the nearest unexpanded candidate and marks it expanded.
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Option<Candidate> {
+        if self.is_open {
+            return self.rest.pop().map(|Reverse(candidate)| candidate);
+        }
         while let Some(candidate) = self.nearest.get_mut(self.cursor) {
             if !candidate.expanded() {
                 let taken = *candidate;
@@ -120,6 +131,9 @@ impl Beam {
     /// The candidate that [`Beam::next`] would take if nothing nearer came.
     #[inline(always)]
     pub(crate) fn peek(&self) -> Option<Candidate> {
+        if self.is_open {
+            return self.rest.peek().map(|Reverse(candidate)| *candidate);
+        }
         self.nearest[self.cursor..]
             .iter()
             .copied()
@@ -131,7 +145,8 @@ impl Beam {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        (self.nearest.capacity() + self.spill.capacity()) * size_of::<Candidate>()
+        (self.nearest.capacity() + self.spill.capacity() + self.rest.capacity())
+            * size_of::<Candidate>()
     }
 }
 
@@ -232,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beam_keeps_the_nearest_and_takes_back_the_rest() {
+    fn a_beam_keeps_the_nearest_until_it_is_opened() {
         let mut beam = Beam::default();
         beam.reset(3, true);
         for (id, key) in [5.0, 1.0, 4.0, 2.0, 3.0, 6.0].into_iter().enumerate() {
@@ -254,13 +269,14 @@ mod tests {
         };
         assert_eq!(rest(&mut beam), [10, 11]);
         // What was expanded before it fell off does not come again.
-        assert!(beam.refill(2));
-        assert_eq!(keys(&beam), [2.0, 3.0]);
+        assert!(beam.open());
+        assert_eq!(beam.peek().map(Candidate::id), Some(3));
         beam.push(Candidate::new(8, 2.5));
-        assert_eq!(rest(&mut beam), [3, 8]);
-        assert!(beam.refill(9));
-        assert_eq!(rest(&mut beam), [4, 2, 0, 5]);
-        assert!(!beam.refill(9));
+        beam.push(Candidate::new(12, 7.0));
+        assert_eq!(rest(&mut beam), [3, 8, 4, 2, 0, 5, 12]);
+        assert!(!beam.open());
+        beam.reset(1, true);
+        assert_eq!(beam.peek(), None);
     }
 
     #[test]

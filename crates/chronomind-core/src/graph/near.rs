@@ -1,8 +1,8 @@
 //! The graph as the stream of near rows that a scan merges with its zones.
 //!
 //! Nodes are settled one after the other, each when its neighbours have been measured, so that the
-//! search stops as soon as the scan has what it needs. The beam begins at `ef` and takes back what
-//! fell off whenever all in it are settled.
+//! search stops as soon as the scan has what it needs. The first `ef` are found by a beam; when all in it
+//! are settled, the nearest of all that the walk has met is the next, again and again.
 //!
 //! # How far everything has been seen
 //!
@@ -35,8 +35,6 @@ use crate::scan::{Bracket, Care, Near};
 const STEP: usize = 8;
 /// The same while the first `ef` are looked for, before which nobody can use any.
 const FIRST_STEP: usize = 64;
-/// The most nodes that the beam takes back at once.
-const LARGEST_BEAM: usize = 1024;
 
 /// A search of the graph for one query, continued step by step.
 pub struct GraphNear<'r> {
@@ -127,8 +125,7 @@ impl Near for GraphNear<'_> {
             }
         }
         if self.walk.beam.peek().is_none() {
-            let capacity = self.keys.len().clamp(self.ef, LARGEST_BEAM.max(self.ef));
-            self.stage = if self.walk.beam.refill(capacity) {
+            self.stage = if self.stage == Stage::First && self.walk.beam.open() {
                 Stage::Further
             } else if self.departures != self.graph.departures() {
                 Stage::New
