@@ -69,15 +69,25 @@ impl Column {
         self.zip(rows, x, y, |x, y| f64::from(u8::from(holds(x, y))));
     }
 
-    /// The first argument where the mask has bits, else the second.
+    /// The first argument where the mask has bits, else the second. That it is the same for all rows is the
+    /// rule: a mask tells NULLs, the future, or what weighs nothing.
     #[inline(always)]
     fn choose(&mut self, rows: usize, first: u64, x: &Column, y: &Column) {
+        self.nulls = first & x.nulls | !first & y.nulls;
+        let all = u64::MAX >> (LANES - rows.clamp(1, LANES));
+        let only = match first & all {
+            0 => Some(y),
+            mask if mask == all => Some(x),
+            _ => None,
+        };
+        if let Some(only) = only {
+            return self.values[..rows].copy_from_slice(&only.values[..rows]);
+        }
         let arguments = x.values[..rows].iter().zip(&y.values[..rows]);
         let values = self.values[..rows].iter_mut().zip(arguments).enumerate();
         values.for_each(|(row, (value, (&x, &y)))| {
             *value = if first >> row & 1 != 0 { x } else { y }
         });
-        self.nulls = first & x.nulls | !first & y.nulls;
     }
 
     /// Computes the register of an operation from those before it.
@@ -119,10 +129,17 @@ impl Column {
             }
             Operation::Variadic(function, x, y) => {
                 let (x, y) = (&before[x], &before[y]);
+                let have_nulls = x.nulls | y.nulls != 0;
                 let second = match function {
                     Variadic::Coalesce => 0,
-                    Variadic::Least => pairs(rows, x, y, |x, y| less(y, x)),
-                    Variadic::Greatest => pairs(rows, x, y, less),
+                    Variadic::Least if have_nulls => pairs(rows, x, y, |x, y| less(y, x)),
+                    Variadic::Greatest if have_nulls => pairs(rows, x, y, less),
+                    Variadic::Least => {
+                        return self.zip(rows, x, y, |x, y| if less(y, x) { y } else { x });
+                    }
+                    Variadic::Greatest => {
+                        return self.zip(rows, x, y, |x, y| if less(x, y) { y } else { x });
+                    }
                 };
                 self.choose(rows, !x.nulls & !(second & !y.nulls), x, y);
             }
