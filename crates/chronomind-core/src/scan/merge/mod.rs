@@ -34,6 +34,9 @@ enum Stream {
     Zones,
 }
 
+/// What the graph must be expected to spend yet, in what it has spent: nodes grow more with each step.
+const AHEAD: u64 = 2;
+
 /// Rows put off that are measured together.
 const RESUMED: usize = 8;
 
@@ -188,8 +191,8 @@ impl Merge {
         })
     }
 
-    /// Compares what it costs to score every row that may be wanted with what the graph has spent
-    /// or, at first, with what it must be expected to spend.
+    /// Compares what it costs to score every row that may be wanted with what the graph must be expected to
+    /// spend yet.
     fn survey<O: Order, N: Near>(
         &mut self,
         work: &Work<O>,
@@ -203,7 +206,7 @@ impl Merge {
         let everything = work.question.filter.is_empty();
         let limit = |passing: u64| {
             if spent > 0 {
-                spent
+                AHEAD * spent
             } else if everything {
                 START + wanted * SETTLE
             } else {
@@ -220,7 +223,7 @@ impl Merge {
         {
             Survey::Cheap => Some(Plan::Zones),
             Survey::Dear { limit } => Some(Plan::Near {
-                until: limit.max(spent + spent / 4),
+                until: if spent > 0 { spent + spent / 4 } else { limit },
             }),
             Survey::Unfinished => None,
         }
