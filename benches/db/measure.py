@@ -11,7 +11,7 @@ from benches.db.contender import CHRONO, HNSW, SCAN, SEARCH, rerank
 from benches.db.corpus import NOISE
 from benches.db.prepared import Prepared, one_core
 
-EF_SEARCH = (20, 30, 40, 60, 80, 120, 160, 240, 320, 400)
+EF_SEARCH = (20, 30, 40, 60, 80, 120, 160, 240, 320, 400, 600, 800)
 RECALL = 0.98
 WARM_UP = 10  # questions
 METHOD = "one client over the socket, on the core of its backend, prepared statements (libpq)"

@@ -21,7 +21,7 @@ from scripts.cluster import Cluster
 from scripts.host import main, say
 
 RECALL = 0.99
-BEAMS = (40, 60, 80, 120)
+BEAMS = (40, 60, 80, 120, 200, 400, 800)
 POOLS = (40, 100, 500)
 SCANS = 20  # questions; a scan of all rows takes its time
 # With this many rows, exact scores of all questions would fill the memory.

@@ -34,15 +34,17 @@
 //!   the newest are asked for, only visiting the zone with that bound can.
 //! - Before the graph is asked for anything, and again whenever it has spent a quarter more, a survey
 //!   of the zones asks what it would cost to score every row that may be wanted: if that is no more
-//!   than the graph has spent, as under a narrow filter, the graph is left alone from there on.
+//!   than the graph must be expected to spend yet, as under a narrow filter, the graph is left alone from
+//!   there on.
 //! - Otherwise, where the order looks at attributes, the zones spend as much as the graph as long as
 //!   what they find is wanted, for every such row brings both streams nearer to their end; and then no
 //!   more than an eighth. Where it does not, the bound of every zone is `D` itself and only the graph
 //!   goes on.
 //!
-//! # Which rows of a block are measured
+//! # Which rows are measured
 //!
-//! A visit puts off the rows whose bound says that they are not wanted yet, nearly all: most by their
+//! A row that the graph has settled is bounded by its code, and waits with its bound for as long as it is
+//! not wanted (`deferred`). A visit to blocks puts off the rows whose bound says that they are not wanted yet, nearly all: most by their
 //! attributes alone, for none is nearer than `D`; of the others each distance is bounded from both sides
 //! ([`Near::brackets`]), which costs a fraction of measuring it. A row that the graph has passed over
 //! shows there too.
