@@ -26,6 +26,11 @@ pub(super) fn walk(distances: u64) -> u64 {
     distances * WALKED
 }
 
+/// So many rows measured in full.
+pub(super) fn measure(rows: u64) -> u64 {
+    rows * MEASURED
+}
+
 /// So many zones bounded, or rows compared with a filter, that lie together.
 pub(super) fn look(boxes: u64) -> u64 {
     LOOK + boxes

@@ -59,10 +59,6 @@ impl Rows {
         self.postings.len()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.postings.len() == LANES
-    }
-
     /// Adds a row.
     pub(super) fn push(
         &mut self,

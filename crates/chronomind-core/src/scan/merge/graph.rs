@@ -46,14 +46,11 @@ impl Merge {
                 statistics.near_rows += 1;
                 let distance = Distance::Within(node, bracket);
                 rows.push(&block, slot, posting, question.scored, distance);
-                let enough = self.ranked.missing().clamp(TOGETHER, LANES);
-                if rows.len()
-                    >= if self.ranked.missing() > 0 {
-                        enough
-                    } else {
-                        LANES
-                    }
-                {
+                let enough = match self.ranked.missing() {
+                    0 => LANES,
+                    missing => missing.clamp(TOGETHER, LANES),
+                };
+                if rows.len() >= enough {
                     self.rank_settled(work, postings, near);
                 }
             }
@@ -80,16 +77,21 @@ impl Merge {
             // Where the condition cannot hold there is no bound; that will come out with the score.
             let bounded = view.bounds(&self.known, rows.brackets(), &mut bounds);
             for (place, &posting) in rows.postings().iter().enumerate() {
-                if bounded >> place & 1 != 0 && bounds[place] > threshold {
+                // Where sums overflow, the distance may be NaN, which nothing bounds.
+                let (nearest, farthest) = rows.brackets()[place];
+                let is_number = nearest.is_finite() && farthest.is_finite();
+                if is_number && bounded >> place & 1 != 0 && bounds[place] > threshold {
                     self.deferred.push(bounds[place], posting);
                     wanted &= !(1 << place);
                 }
             }
         }
+        let all = (0..rows.len()).filter(|place| wanted >> place & 1 != 0);
+        self.measured += all.count() as u64;
         rows.rank(question, near, wanted, |row| self.ranked.push(row));
     }
 
-    /// Ranks the first so many of the rows that were deferred.
+    /// Ranks the first so many of the rows that were deferred, [`LANES`] at most.
     pub(super) fn resume<O: Order, N: Near>(
         &mut self,
         work: &mut Work<O>,
@@ -98,19 +100,15 @@ impl Merge {
         count: usize,
     ) {
         let Work { question, rows, .. } = work;
-        let mut left = count;
-        while left > 0 {
+        self.ranked.refresh();
+        for _ in 0..count {
             let Some(posting) = self.deferred.pop() else {
                 break;
             };
-            left -= 1;
+            self.measured += 1;
             if let Some((block, slot)) = postings.live(posting) {
-                let (number, slots) = (split(posting).0, 1 << slot);
-                rows.gather(&block, number, slots, question.scored, near.fixed());
-                self.visits.measured += 1;
-            }
-            if rows.is_full() {
-                rows.rank(question, near, u64::MAX, |row| self.ranked.push(row));
+                let number = split(posting).0;
+                rows.gather(&block, number, 1 << slot, question.scored, near.fixed());
             }
         }
         rows.rank(question, near, u64::MAX, |row| self.ranked.push(row));

@@ -14,7 +14,7 @@ use super::taken::Taken;
 use super::unseen::{Survey, Unseen};
 use super::work::{Turn, Work};
 use crate::postings::{Columns, Postings, split};
-use crate::score::Order;
+use crate::score::{LANES, Order};
 use zones::Part;
 
 /// Which stream goes on.
@@ -53,8 +53,12 @@ pub(super) struct Merge {
     /// The graph has no more nodes, or may take no more memory.
     exhausted: bool,
     plan: Plan,
-    /// What has been done in visits to blocks, and to rows that were deferred.
+    /// What has been done in visits to blocks.
     visits: Visits,
+    /// Rows measured, or found to be gone, that the graph has settled.
+    measured: u64,
+    /// Deferred rows that this round begins with.
+    owed: usize,
     /// What the zones had cost when a visit last found a row that is wanted.
     fruitful: u64,
     /// For one row at a time.
@@ -80,6 +84,8 @@ impl Merge {
             exhausted: false,
             plan: Plan::Survey,
             visits: Visits::default(),
+            measured: 0,
+            owed: 0,
             fruitful: 0,
             keys: vec![0; attributes],
             parts: Vec::new(),
@@ -101,7 +107,7 @@ impl Merge {
     ) -> Turn {
         if self.ranked.next_round() {
             self.plan = Plan::Survey;
-            self.resume(work, postings, near, self.ranked.wanted());
+            self.owed = self.ranked.wanted();
         }
         self.settled.resume(postings, near);
         self.exhausted |= near.bytes() > near_bytes;
@@ -111,6 +117,12 @@ impl Merge {
             let view = View::new(postings, &work.question, self.reach, near);
             let first = self.ranked.first().copied();
             let deferred = self.deferred.bound();
+            if self.owed > 0 && deferred.is_some() {
+                let count = self.owed.min(LANES);
+                self.owed -= count;
+                self.resume(work, postings, near, count);
+                continue;
+            }
             let enough = first.map(|first| first.score).into_iter().chain(deferred);
             let bound = self.unseen.bound(&view, enough.min().unwrap_or(u64::MAX));
             match (first, deferred) {
@@ -151,7 +163,7 @@ impl Merge {
     }
 
     fn cost<N: Near>(&self, near: &N) -> u64 {
-        self.near_cost(near) + self.zone_cost()
+        self.near_cost(near) + self.zone_cost() + cost::measure(self.measured)
     }
 
     /// The stream to go on with, `None` when it takes longer to find out.

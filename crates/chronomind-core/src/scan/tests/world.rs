@@ -92,6 +92,8 @@ pub(super) struct Sorted<'a, 'r> {
     settled: usize,
     drained: usize,
     chunk: usize,
+    /// Distances that were asked for.
+    pub(super) measured: usize,
 }
 
 impl<'a, 'r> Sorted<'a, 'r> {
@@ -105,6 +107,7 @@ impl<'a, 'r> Sorted<'a, 'r> {
             settled: 0,
             drained: 0,
             chunk,
+            measured: 0,
         }
     }
 }
@@ -135,6 +138,7 @@ impl Near for Sorted<'_, '_> {
     }
 
     fn measure(&mut self, nodes: &[u32], distances: &mut Vec<f64>) {
+        self.measured += nodes.len();
         distances.extend(
             nodes
                 .iter()
