@@ -318,9 +318,10 @@ fn only_a_small_part_of_the_rows_is_scored() {
 fn a_step_is_short_at_the_beginning_of_a_round_too() {
     let heap = HeapRegion::new(2_000 * UNIT);
     let (world, rows) = stream(&heap, 10_000);
-    let order = AnyOrder::Blend(blend(0.1, 0.5));
     let mut near = Sorted::new(&world, 32, &HashSet::new());
-    let mut scan = Scan::new(order, Filter::default(), None, ATTRIBUTES, 1_000, MEMORY);
+    near.margin = 1_000;
+    let order = AnyOrder::Nearest;
+    let mut scan = Scan::new(order, Filter::default(), None, ATTRIBUTES, 400, MEMORY);
     let (mut given, mut before) = (0, 0);
     loop {
         let step = scan.step(&world.postings, &mut near);

@@ -92,6 +92,8 @@ pub(super) struct Sorted<'a, 'r> {
     settled: usize,
     drained: usize,
     chunk: usize,
+    /// How many of the settled it is not sure to have seen everything before.
+    pub(super) margin: usize,
     /// Distances that were asked for.
     pub(super) measured: usize,
 }
@@ -107,6 +109,7 @@ impl<'a, 'r> Sorted<'a, 'r> {
             settled: 0,
             drained: 0,
             chunk,
+            margin: 0,
             measured: 0,
         }
     }
@@ -127,7 +130,10 @@ impl Near for Sorted<'_, '_> {
     }
 
     fn frontier(&self, _care: Care) -> f64 {
-        match self.settled.checked_sub(1) {
+        if self.settled == self.order.len() {
+            return f64::INFINITY;
+        }
+        match self.settled.checked_sub(1 + self.margin) {
             Some(last) => self.world.distances[self.order[last] as usize],
             None => f64::NEG_INFINITY,
         }
