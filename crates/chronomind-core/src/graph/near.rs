@@ -31,10 +31,11 @@ use crate::distance::Metric;
 use crate::primitive::AtomicU32;
 use crate::scan::{Bracket, Care, Near};
 
-/// The most nodes settled in one step.
+/// The nodes settled in one step: a part of those before, and at least so many.
+const STEP_PART: usize = 16;
 const STEP: usize = 8;
-/// The same while the first `ef` are looked for, before which nobody can use any.
-const FIRST_STEP: usize = 64;
+/// At most so many; and as many while the first `ef` are looked for, before which nobody can use any.
+const LARGEST_STEP: usize = 64;
 
 /// A search of the graph for one query, continued step by step.
 pub struct GraphNear<'r> {
@@ -110,8 +111,8 @@ impl Near for GraphNear<'_> {
             self.stage = Stage::First;
         }
         let most = match self.stage {
-            Stage::First => FIRST_STEP,
-            _ => STEP,
+            Stage::First => LARGEST_STEP,
+            _ => (self.keys.len() / STEP_PART).clamp(STEP, LARGEST_STEP),
         };
         for _ in 0..most {
             match self.graph.expand_next(&mut self.walk, &self.probe, 0) {

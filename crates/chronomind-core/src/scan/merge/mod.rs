@@ -35,7 +35,7 @@ enum Stream {
 }
 
 /// What the graph must be expected to spend yet, in what it has spent: nodes grow more with each step.
-const AHEAD: u64 = 2;
+const AHEAD: u64 = 3;
 
 /// Rows put off that are measured together.
 const RESUMED: usize = 8;
