@@ -55,7 +55,7 @@ pub(super) struct Visits {
 
 impl Visits {
     pub(super) fn cost(&self) -> u64 {
-        self.blocks * LOOK + self.judged / JUDGED_TOGETHER + self.bounded + self.measured * MEASURED
+        self.blocks * LOOK + self.judged / JUDGED_TOGETHER + self.bounded + measure(self.measured)
     }
 }
 
