@@ -124,13 +124,7 @@ impl Filter {
     /// Those of some siblings that may hold a row that passes.
     pub fn may_match_among(&self, zones: &Siblings<'_>, among: u64) -> u64 {
         self.conditions.iter().fold(among, |among, condition| {
-            let (low, high) = zones.columns(condition.attribute);
-            let ends = |child: usize| {
-                (
-                    !low[child].load(Ordering::Relaxed),
-                    high[child].load(Ordering::Relaxed),
-                )
-            };
+            let ends = |child| zones.ends(condition.attribute, child);
             among
                 & match &condition.test {
                     Test::Within(from, to) if from > to => 0,
@@ -147,6 +141,36 @@ impl Filter {
                         let (least, most) = ends(child);
                         least <= most
                     }),
+                }
+        })
+    }
+
+    /// Those of some siblings that hold, for now, no row that does not pass.
+    pub fn all_match_among(&self, zones: &Siblings<'_>, among: u64) -> u64 {
+        self.conditions.iter().fold(among, |among, condition| {
+            let ends = |child| zones.ends(condition.attribute, child);
+            let nulls = zones.nulls(condition.attribute);
+            among
+                & match &condition.test {
+                    Test::Within(from, to) => {
+                        !nulls
+                            & mask(|child| {
+                                let (least, most) = ends(child);
+                                *from <= least && most <= *to
+                            })
+                    }
+                    Test::OneOf(set) => {
+                        !nulls
+                            & mask(|child| {
+                                let (least, most) = ends(child);
+                                least == most && set.contains(least)
+                            })
+                    }
+                    Test::Null => mask(|child| {
+                        let (least, most) = ends(child);
+                        least > most
+                    }),
+                    Test::NotNull => !nulls,
                 }
         })
     }

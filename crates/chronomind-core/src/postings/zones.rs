@@ -69,6 +69,11 @@ impl Zone {
         }
     }
 
+    /// Postings that it spans.
+    pub fn rows(&self) -> u64 {
+        (FAN as u64).pow(self.level + 1)
+    }
+
     fn parent(&self) -> Zone {
         Zone {
             level: self.level + 1,
@@ -192,6 +197,16 @@ impl Siblings<'_> {
     /// The complements of the least keys of an attribute, and its greatest keys.
     pub(super) fn columns(&self, attribute: usize) -> (&[AtomicU64], &[AtomicU64]) {
         self.words[column(attribute) + 1..][..2 * FAN].split_at(FAN)
+    }
+
+    /// Least and greatest key of an attribute of one of them; the former is the greater where all rows
+    /// have NULL.
+    pub(super) fn ends(&self, attribute: usize, child: usize) -> (u64, u64) {
+        let (low, high) = self.columns(attribute);
+        (
+            !low[child].load(Ordering::Relaxed),
+            high[child].load(Ordering::Relaxed),
+        )
     }
 
     fn widen(&self, child: usize, attributes: usize, place: &Place<'_>, row: &Row<'_>) {

@@ -11,7 +11,7 @@ use super::question::{Known, Reach, View};
 use super::ranked::Ranked;
 use super::settled::Settled;
 use super::taken::Taken;
-use super::unseen::{Survey, Unseen};
+use super::unseen::{Share, Survey, Unseen};
 use super::work::{Turn, Work};
 use crate::postings::{Columns, Postings, split};
 use crate::score::{LANES, Order};
@@ -213,18 +213,13 @@ impl Merge {
     ) -> Option<Plan> {
         let spent = self.near_cost(near);
         let wanted = self.ranked.wanted() as u64;
-        let (published, dead) = postings.counts();
-        let live = published.saturating_sub(dead);
-        let everything = work.question.filter.is_empty();
-        let limit = |passing: u64| {
+        let limit = |share: Share| {
             if spent > 0 {
                 AHEAD * spent
-            } else if everything {
-                START + wanted * SETTLE
             } else {
                 // As if one row more passed, so that there always is a ratio.
-                let ratio = (wanted * SETTLE).saturating_mul(live) / (passing + 1);
-                ratio.saturating_add(START)
+                let rows = wanted.saturating_mul(share.known) / (share.passing + 1);
+                START.saturating_add(rows.saturating_mul(SETTLE))
             }
         };
         let threshold = self.ranked.threshold().unwrap_or(u64::MAX);

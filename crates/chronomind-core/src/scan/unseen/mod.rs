@@ -22,7 +22,7 @@ pub(super) use survey::Survey;
 
 use super::cost;
 use super::question::{Known, View};
-use crate::postings::{Columns, Zone, ZoneBounds, bits};
+use crate::postings::{BLOCK, Columns, Zone, ZoneBounds, bits};
 use crate::score::{LANES, Order};
 
 /// No row is farther away: distances are computed in single precision.
@@ -74,6 +74,8 @@ struct Group {
     /// Of the blocks in `counted`, the rows that pass the filter and are not ranked.
     matching: [u64; LANES],
     counted: u64,
+    /// The blocks of which every row passed when they were looked at.
+    whole: u64,
     known: Known,
 }
 
@@ -136,6 +138,20 @@ impl Left {
     }
 }
 
+/// How many rows pass the filter, of those of which that is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Share {
+    pub(super) known: u64,
+    pub(super) passing: u64,
+}
+
+impl Share {
+    fn add(&mut self, known: u64, passing: u64) {
+        self.known += known;
+        self.passing += passing;
+    }
+}
+
 pub(super) struct Unseen {
     heap: BinaryHeap<Reverse<Entry>>,
     bounds: ZoneBounds,
@@ -148,8 +164,7 @@ pub(super) struct Unseen {
     cost: u64,
     /// Zones bounded.
     bounded: u64,
-    /// Of the rows that were counted, those that passed the filter.
-    passing: u64,
+    share: Share,
 }
 
 impl Unseen {
@@ -163,7 +178,7 @@ impl Unseen {
             free: Vec::new(),
             cost: 0,
             bounded: 0,
-            passing: 0,
+            share: Share::default(),
         };
         unseen.restart(0);
         unseen
@@ -253,30 +268,34 @@ impl Unseen {
     }
 
     /// Looks at the zones below one: their bounds are written, and a bit set for each that may hold a
-    /// row that passes.
+    /// row that passes, and for each that holds no others.
     fn look_below<O: Order>(
         &mut self,
         view: &View<'_, '_, O>,
         zone: Zone,
         bounds: &mut [u64; LANES],
-    ) -> u64 {
+    ) -> (u64, u64) {
         let Some(below) = view.postings.below(zone) else {
-            return 0;
+            return (0, 0);
         };
         let filter = &view.question.filter;
-        let zones = filter.may_match_among(&below, below.occupied());
+        let occupied = below.occupied();
+        let zones = filter.may_match_among(&below, occupied);
+        let dropped = u64::from((occupied & !zones).count_ones());
+        self.share.add(dropped * zone.child(0).rows(), 0);
         let count = u64::from(zones.count_ones());
         self.bounded += count;
         self.cost += cost::look(count);
         view.know_zones(&below, &mut self.columns, &mut self.known);
-        zones & bounds_of(view, &self.known, bounds)
+        let zones = zones & bounds_of(view, &self.known, bounds);
+        (zones, filter.all_match_among(&below, zones))
     }
 
     /// Looks at the blocks of a zone, or replaces a larger one by those below it. Those of which no row
     /// can pass are forgotten.
     fn open<O: Order>(&mut self, view: &View<'_, '_, O>, entry: Entry, heap: &mut Vec<Entry>) {
         let mut bounds = [0; LANES];
-        let zones = self.look_below(view, entry.zone(), &mut bounds);
+        let (zones, whole) = self.look_below(view, entry.zone(), &mut bounds);
         bounds
             .iter_mut()
             .for_each(|bound| *bound = entry.bound.max(*bound));
@@ -295,8 +314,11 @@ impl Unseen {
             first: 0,
             matching: [0; LANES],
             counted: 0,
+            whole,
             known: std::mem::take(&mut self.known),
         };
+        let rows = u64::from(whole.count_ones()) * BLOCK as u64;
+        self.share.add(rows, rows);
         let mut entry = Entry { version, ..entry };
         if !group.settle(&mut entry) {
             return;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::super::cost::{self, Visits};
 use super::super::question::View;
-use super::{Entry, Unseen};
+use super::{Entry, Share, Unseen};
 use crate::postings::{BLOCK, Zone, bits, mask};
 use crate::score::Order;
 
@@ -26,8 +26,7 @@ pub(in crate::scan) enum Survey {
 
 impl Unseen {
     /// Finds out whether to visit every block that may hold a row with a score up to `threshold`
-    /// costs more than a limit, which is asked for again whenever more is known: it is given the
-    /// number of rows that are known to pass the filter.
+    /// costs more than a limit, which is asked for again whenever more is known of the filter.
     ///
     /// How many rows of a block their attributes leave to be bounded by their codes is taken from what the
     /// visits so far have `found`. The work done stays done: zones that are bounded and rows that are counted need not be again.
@@ -36,7 +35,7 @@ impl Unseen {
         view: &View<'_, '_, O>,
         threshold: u64,
         found: &Visits,
-        limit: impl Fn(u64) -> u64,
+        limit: impl Fn(Share) -> u64,
         budget: u64,
     ) -> Survey {
         let end = self.cost + budget;
@@ -44,7 +43,7 @@ impl Unseen {
         let mut entries: Vec<Entry> = heap.into_iter().map(|Reverse(entry)| entry).collect();
         let (mut at, mut visits) = (0, Visits::default());
         let result = loop {
-            let limit = limit(self.passing);
+            let limit = limit(self.share);
             if visits.cost() > limit {
                 break Survey::Dear { limit };
             }
@@ -101,7 +100,7 @@ impl Unseen {
         let filter = &view.question.filter;
         let wanted = mask(bits(group.blocks).filter(|&place| group.bounds[place] <= threshold));
         if !filter.is_empty() {
-            let uncounted = wanted & !group.counted;
+            let uncounted = wanted & !group.counted & !group.whole;
             for place in bits(uncounted) {
                 let block = zone.child(place).index;
                 view.postings.prefetch_block(block, filter.attributes());
@@ -114,7 +113,8 @@ impl Unseen {
                 if matching == 0 {
                     group.blocks &= !(1 << place);
                 }
-                self.passing += u64::from(matching.count_ones());
+                let passing = u64::from(matching.count_ones());
+                self.share.add(BLOCK as u64, passing);
             }
             group.counted |= uncounted;
         }
