@@ -46,9 +46,7 @@ impl Graph<'_> {
         let layer = node.layer();
         self.probe_node(id, &mut inserter.probe);
         if let Some(entry) = entry::load_or_first(self.entry_word(), Entry { id, layer }) {
-            let nearest = self.descend(&inserter.probe, entry, layer);
-            inserter.starts.clear();
-            inserter.starts.push(nearest);
+            self.approach_as_newcomer(entry, layer, inserter);
             let states = [State::Linking, State::Live];
             let top = layer.min(entry.layer);
             for at in (0..=top).rev() {
@@ -69,7 +67,23 @@ impl Graph<'_> {
         node.finish_linking();
     }
 
-    /// Replaces `inserter.starts` by the nodes nearest to `id` that can be reached from them.
+    /// Makes `inserter.starts` the nodes from which a walk of a layer for its probe begins.
+    pub(super) fn approach_as_newcomer(&self, entry: Entry, layer: u32, inserter: &mut Inserter) {
+        let Inserter {
+            walk,
+            probe,
+            starts,
+            ..
+        } = inserter;
+        let ef = self.config.ef_construction as usize;
+        self.approach(walk, probe, entry, layer, ef, starts);
+    }
+
+    /// Adds to `inserter.starts`, from nearest to farthest, the nodes nearest to `id` that can be reached
+    /// from them.
+    ///
+    /// The starts stay because a list needs some neighbours that are not so near: the nearest may all be of
+    /// one dense group, which nobody would find out of.
     pub(super) fn gather(&self, id: u32, layer: u32, inserter: &mut Inserter) {
         let Inserter {
             walk,
@@ -77,24 +91,16 @@ impl Graph<'_> {
             starts,
             ..
         } = inserter;
-        walk.beam.reset(self.config.ef_construction as usize, false);
-        walk.visited.clear();
+        let ef = self.config.ef_construction as usize;
+        starts.retain(|start| start.id() != id);
+        walk.begin(ef, false, starts.iter().copied());
         // The node itself may be met through a link that a concurrent inserter has made.
         walk.visited.insert(id);
-        for start in starts.iter() {
-            if walk.visited.insert(start.id()) {
-                walk.beam.push(*start);
-            }
-        }
         // Never stopped: a half-linked node would be nobody's to finish.
         let _ = self.expand(walk, probe, layer, &mut || false);
-        starts.clear();
-        starts.extend(
-            walk.beam
-                .nearest()
-                .iter()
-                .map(|c| Candidate::new(c.id(), c.key())),
-        );
+        starts.extend(walk.found());
+        starts.sort_unstable();
+        starts.dedup_by_key(|start| start.id());
     }
 
     /// Fills a list of a node with the best of `inserter.starts` that are in one of the given states,

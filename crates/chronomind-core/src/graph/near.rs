@@ -102,12 +102,9 @@ fn margin(metric: Metric) -> Option<f64> {
 impl Near for GraphNear<'_> {
     fn advance(&mut self) -> bool {
         if self.stage == Stage::New {
-            let measured = self.walk.measured;
             self.departures = self.graph.departures();
             self.keys.clear();
-            self.walk.beam.reset(self.ef, true);
-            self.graph.enter(&mut self.walk, &self.probe);
-            self.walk.measured = measured;
+            self.graph.enter(&mut self.walk, &self.probe, self.ef, true);
             self.stage = Stage::First;
         }
         let most = match self.stage {

@@ -153,9 +153,9 @@ impl Graph<'_> {
         self.probe_node(id, &mut inserter.probe);
         inserter.starts.clear();
         if let Some(entry) = self.entry() {
-            let nearest = self.descend(&inserter.probe, entry, 0);
+            self.approach_as_newcomer(entry, 0, inserter);
             let first = Candidate::new(entry.id, self.key(&inserter.probe, entry.id));
-            inserter.starts.extend([nearest, first]);
+            inserter.starts.push(first);
         }
         self.gather(id, 0, inserter);
         inserter

@@ -122,10 +122,8 @@ impl Graph<'_> {
             return;
         }
         self.probe_node(id, &mut inserter.probe);
-        let nearest = self.descend(&inserter.probe, entry, top);
+        self.approach_as_newcomer(entry, top, inserter);
         let first = Candidate::new(entry.id, self.key(&inserter.probe, entry.id));
-        inserter.starts.clear();
-        inserter.starts.push(nearest);
         for layer in (0..=top).rev() {
             // The nearest may have been the node itself.
             inserter.starts.push(first);

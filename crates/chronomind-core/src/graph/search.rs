@@ -2,6 +2,12 @@
 //!
 //! Greedy descent through the upper layers, then a beam on layer 0 (Malkov and Yashunin 2016,
 //! algorithms 2 and 5). Readers take no lock, write nothing shared and wait for nobody.
+//!
+//! One step of the descent is no greedy one: the layer just above is walked with a beam too, and the walk
+//! begins from all that this finds. From one node alone, a beam that comes into a dense group of vectors is
+//! filled by it and finds no way out; no width helps much where there are many such groups. Of a million
+//! rows, a beam of 40 that began with one node did not find 6.7% of them by their own vectors, and 2%
+//! when it began with ten.
 
 use super::beam::{Beam, Candidate, Visited};
 use super::entry::Entry;
@@ -18,6 +24,8 @@ use crate::scan::Bracket;
 const BATCH: usize = 8;
 /// Nodes whose codes are asked for together: the neighbours of one at the usual m.
 const WINDOW: usize = 32;
+/// A walk begins from one node of the layer above for so many places of its beam.
+const STARTS_PART: usize = 4;
 /// Expanded candidates between two looks at the interrupt check.
 const STRIDE: u32 = 256;
 
@@ -32,6 +40,28 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
+    /// Begins with some nodes and a beam of `ef`.
+    pub(super) fn begin(
+        &mut self,
+        ef: usize,
+        keeps_spill: bool,
+        starts: impl IntoIterator<Item = Candidate>,
+    ) {
+        self.beam.reset(ef, keeps_spill);
+        self.visited.clear();
+        for start in starts {
+            if self.visited.insert(start.id()) {
+                self.beam.push(start);
+            }
+        }
+    }
+
+    /// The nearest nodes found, in order.
+    pub(super) fn found(&self) -> impl Iterator<Item = Candidate> + '_ {
+        let nearest = self.beam.nearest().iter();
+        nearest.map(|found| Candidate::new(found.id(), found.key()))
+    }
+
     /// Memory of the walk, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.beam.bytes() + self.visited.bytes()
@@ -66,6 +96,29 @@ impl<'r> Graph<'r> {
             }
         }
         best
+    }
+
+    /// Makes `starts` the nodes from which a walk of a layer with a beam of `ef` begins: near ones on the
+    /// layer above, or the entry point if it lies no higher.
+    pub(crate) fn approach(
+        &self,
+        walk: &mut Walk,
+        probe: &Probe,
+        entry: Entry,
+        layer: u32,
+        ef: usize,
+        starts: &mut Vec<Candidate>,
+    ) {
+        let nearest = self.descend(probe, entry, layer + 1);
+        starts.clear();
+        if entry.layer <= layer {
+            starts.push(nearest);
+            return;
+        }
+        walk.begin(ef.div_ceil(STARTS_PART), false, [nearest]);
+        // Never stopped: it is a short walk.
+        let _ = self.expand(walk, probe, layer + 1, &mut || false);
+        starts.extend(walk.found());
     }
 
     /// Expands candidates on one layer until none in the beam is left.
@@ -115,21 +168,15 @@ impl<'r> Graph<'r> {
         Some(candidate)
     }
 
-    /// Begins a walk of layer 0 with the node that the upper layers lead to.
-    pub(crate) fn enter(&self, walk: &mut Walk, probe: &Probe) {
-        walk.visited.clear();
-        walk.measured = 0;
-        let Some(entry) = self.entry() else {
-            return;
-        };
-        let nearest = self.descend(probe, entry, 0);
-        walk.visited.insert(nearest.id());
-        walk.beam.push(nearest);
-        // A search that goes on to the end must reach all that the entry point reaches.
-        if walk.visited.insert(entry.id) {
-            let first = Candidate::new(entry.id, self.key(probe, entry.id));
-            walk.beam.push(first);
+    /// Begins a walk of layer 0 with a beam of `ef` nodes, from those that the upper layers lead to.
+    pub(crate) fn enter(&self, walk: &mut Walk, probe: &Probe, ef: usize, keeps_spill: bool) {
+        let mut starts = Vec::new();
+        if let Some(entry) = self.entry() {
+            self.approach(walk, probe, entry, 0, ef, &mut starts);
+            // A search that goes on to the end must reach all that the entry point reaches.
+            starts.push(Candidate::new(entry.id, self.key(probe, entry.id)));
         }
+        walk.begin(ef, keeps_spill, starts);
     }
 
     /// The keys of some nodes, in order, as near to those of [`Graph::full_keys`] as a walk needs them:
@@ -299,8 +346,7 @@ impl NearSearch {
         ef: usize,
         interrupt: &mut Interrupt<'_>,
     ) -> Result<()> {
-        self.walk.beam.reset(ef, false);
-        graph.enter(&mut self.walk, probe);
+        graph.enter(&mut self.walk, probe, ef, false);
         graph.expand(&mut self.walk, probe, 0, interrupt)?;
         let ids: Vec<u32> = self.walk.beam.nearest().iter().map(|c| c.id()).collect();
         self.found.clear();
