@@ -97,9 +97,9 @@ impl Plan {
 
     /// The rows that a search looks at before the first is given out.
     ///
-    /// It descends through `ln(rows) / ln(m)` layers. On the lowest it expands `ef_search` nodes,
-    /// more where conditions reject some, and measures those of their `2m` neighbours that it has
-    /// not seen before.
+    /// It descends through `ln(rows) / ln(m)` layers, through the last but one with a part of its beam,
+    /// which is left out here. On the lowest it expands `ef_search` nodes, more where conditions reject
+    /// some, and measures those of their `2m` neighbours that it has not seen before.
     fn measured(&self, rows: f64) -> f64 {
         let m = f64::from(self.m);
         let layers = rows.ln() / m.ln();

@@ -99,8 +99,8 @@ impl Graph<'_> {
 
     /// Makes a tree of what the pages say is one: drops the names of nodes that are still to be linked,
     /// takes the marks back that do not belong to the tree, and finds parents for all live nodes that
-    /// it does not connect with the entry point. Returns how many there were to find. For a loader, when all lists are restored and before anybody links
-    /// or searches.
+    /// it does not connect with the entry point. Returns how many there were to find. For a loader, when
+    /// all lists are restored and before anybody links or searches.
     ///
     /// # Errors
     /// [`Error::Stopped`] when the interrupt check says so; to be called again.
@@ -111,6 +111,9 @@ impl Graph<'_> {
         for id in 0..self.len() {
             if reached.contains(id) || self.state(id) != State::Live {
                 continue;
+            }
+            if interrupt() {
+                return Err(Error::Stopped);
             }
             self.gather_among(id, |other| reached.contains(other), inserter);
             reached.spread(self, id, true, interrupt)?;

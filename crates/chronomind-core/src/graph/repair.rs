@@ -56,7 +56,7 @@ impl Graph<'_> {
     }
 
     /// Makes the live neighbours of a node and those of its dead neighbours `inserter.starts`, as many of
-    /// the nearest as an insert chooses from.
+    /// the nearest as an insert's beam holds.
     fn gather_around(&self, id: u32, layer: u32, dead: &Batch, inserter: &mut Inserter) {
         let Inserter {
             walk,
@@ -125,7 +125,7 @@ impl Graph<'_> {
         self.approach_as_newcomer(entry, top, inserter);
         let first = Candidate::new(entry.id, self.key(&inserter.probe, entry.id));
         for layer in (0..=top).rev() {
-            // The nearest may have been the node itself.
+            // There may be no other but the node itself.
             inserter.starts.push(first);
             self.gather(id, layer, inserter);
             if self.is_thin(id, layer) {

@@ -26,6 +26,8 @@ const BATCH: usize = 8;
 const WINDOW: usize = 32;
 /// A walk begins from one node of the layer above for so many places of its beam.
 const STARTS_PART: usize = 4;
+/// And from so many at most, for they are found in one step.
+const MOST_STARTS: usize = 128;
 /// Expanded candidates between two looks at the interrupt check.
 const STRIDE: u32 = 256;
 
@@ -115,7 +117,7 @@ impl<'r> Graph<'r> {
             starts.push(nearest);
             return;
         }
-        walk.begin(ef.div_ceil(STARTS_PART), false, [nearest]);
+        walk.begin(ef.div_ceil(STARTS_PART).min(MOST_STARTS), false, [nearest]);
         // Never stopped: it is a short walk.
         let _ = self.expand(walk, probe, layer + 1, &mut || false);
         starts.extend(walk.found());

@@ -145,7 +145,7 @@ impl Filter {
         })
     }
 
-    /// Those of some siblings that hold, for now, no row that does not pass.
+    /// Those of some siblings whose bounds tell that, for now, every row of them passes.
     pub fn all_match_among(&self, zones: &Siblings<'_>, among: u64) -> u64 {
         self.conditions.iter().fold(among, |among, condition| {
             let ends = |child| zones.ends(condition.attribute, child);

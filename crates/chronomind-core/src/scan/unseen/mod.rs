@@ -22,7 +22,7 @@ pub(super) use survey::Survey;
 
 use super::cost;
 use super::question::{Known, View};
-use crate::postings::{BLOCK, Columns, Zone, ZoneBounds, bits};
+use crate::postings::{Columns, Zone, ZoneBounds, bits};
 use crate::score::{LANES, Order};
 
 /// No row is farther away: distances are computed in single precision.
@@ -41,17 +41,20 @@ struct Entry {
     group: Option<usize>,
     /// Some row may have no distance.
     odd: bool,
+    /// Every row passed when it was looked at, and is counted among those that do.
+    whole: bool,
 }
 
 impl Entry {
-    fn new(zone: Zone, bound: u64, version: Option<u32>, odd: bool) -> Entry {
+    fn new(zone: Zone, bound: u64, version: Option<u32>) -> Entry {
         Entry {
             bound,
             level: zone.level,
             index: zone.index,
             version,
             group: None,
-            odd,
+            odd: true,
+            whole: false,
         }
     }
 
@@ -138,7 +141,8 @@ impl Left {
     }
 }
 
-/// How many rows pass the filter, of those of which that is known.
+/// How many rows pass the filter, of those of which that is known; those of a zone are the places that it
+/// has.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Share {
     pub(super) known: u64,
@@ -189,7 +193,7 @@ impl Unseen {
         self.heap.clear();
         self.groups.clear();
         self.free.clear();
-        let all = Entry::new(Zone::ALL, floor, None, true);
+        let all = Entry::new(Zone::ALL, floor, None);
         self.heap.push(Reverse(all));
     }
 
@@ -272,39 +276,44 @@ impl Unseen {
     fn look_below<O: Order>(
         &mut self,
         view: &View<'_, '_, O>,
-        zone: Zone,
+        entry: &Entry,
         bounds: &mut [u64; LANES],
     ) -> (u64, u64) {
+        let zone = entry.zone();
         let Some(below) = view.postings.below(zone) else {
             return (0, 0);
         };
         let filter = &view.question.filter;
         let occupied = below.occupied();
         let zones = filter.may_match_among(&below, occupied);
-        let dropped = u64::from((occupied & !zones).count_ones());
-        self.share.add(dropped * zone.child(0).rows(), 0);
+        let whole = filter.all_match_among(&below, zones);
+        if !entry.whole {
+            let rows = |zones: u64| u64::from(zones.count_ones()) * zone.child(0).rows();
+            self.share.add(rows(occupied & !zones | whole), rows(whole));
+        }
         let count = u64::from(zones.count_ones());
         self.bounded += count;
         self.cost += cost::look(count);
         view.know_zones(&below, &mut self.columns, &mut self.known);
         let zones = zones & bounds_of(view, &self.known, bounds);
-        (zones, filter.all_match_among(&below, zones))
+        (zones, zones & whole)
     }
 
     /// Looks at the blocks of a zone, or replaces a larger one by those below it. Those of which no row
     /// can pass are forgotten.
     fn open<O: Order>(&mut self, view: &View<'_, '_, O>, entry: Entry, heap: &mut Vec<Entry>) {
         let mut bounds = [0; LANES];
-        let (zones, whole) = self.look_below(view, entry.zone(), &mut bounds);
+        let (zones, whole) = self.look_below(view, &entry, &mut bounds);
         bounds
             .iter_mut()
             .for_each(|bound| *bound = entry.bound.max(*bound));
         let version = Some(view.reach.version);
         if entry.level > 1 {
             let odd = self.known.odd();
-            heap.extend(bits(zones).map(|zone| {
-                let odd = odd >> zone & 1 != 0;
-                Entry::new(entry.zone().child(zone), bounds[zone], version, odd)
+            heap.extend(bits(zones).map(|zone| Entry {
+                odd: odd >> zone & 1 != 0,
+                whole: whole >> zone & 1 != 0,
+                ..Entry::new(entry.zone().child(zone), bounds[zone], version)
             }));
             return;
         }
@@ -317,8 +326,6 @@ impl Unseen {
             whole,
             known: std::mem::take(&mut self.known),
         };
-        let rows = u64::from(whole.count_ones()) * BLOCK as u64;
-        self.share.add(rows, rows);
         let mut entry = Entry { version, ..entry };
         if !group.settle(&mut entry) {
             return;

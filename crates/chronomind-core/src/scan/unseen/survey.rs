@@ -108,13 +108,14 @@ impl Unseen {
             for place in bits(uncounted) {
                 self.cost += cost::look(0);
                 let block = view.postings.block(zone.child(place).index);
-                let matching = block.map_or(0, |block| filter.matches(&block, block.live()));
+                let live = block.map_or(0, |block| block.live());
+                let matching = block.map_or(0, |block| filter.matches(&block, live));
                 group.matching[place] = matching;
                 if matching == 0 {
                     group.blocks &= !(1 << place);
                 }
-                let passing = u64::from(matching.count_ones());
-                self.share.add(BLOCK as u64, passing);
+                let rows = |mask: u64| u64::from(mask.count_ones());
+                self.share.add(rows(live), rows(matching));
             }
             group.counted |= uncounted;
         }
