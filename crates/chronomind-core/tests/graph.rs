@@ -104,6 +104,36 @@ fn recall_of_real_memories_holds_however_many_threads_link() {
     }
 }
 
+/// A beam that comes into one of the groups is filled by it: what counts is where it begins.
+#[test]
+fn a_narrow_beam_finds_its_way_among_dense_groups() {
+    const GROUPS: usize = 400;
+    const EACH: usize = 50;
+    const DIMENSIONS: usize = 48;
+    let mut random = Random(11);
+    let mut vector = || -> Vec<f32> { (0..DIMENSIONS).map(|_| random.normal()).collect() };
+    let centres: Vec<Vec<f32>> = (0..GROUPS).map(|_| vector()).collect();
+    let heap = HeapRegion::new(64 << 20);
+    let index = Index::create(heap.region(), config(Metric::Cosine, DIMENSIONS, 8)).unwrap();
+    let graph = index.graph();
+    let mut inserter = Inserter::default();
+    let mut vectors = Vec::new();
+    // One of each group after the other, as memories come.
+    for id in 0..GROUPS * EACH {
+        let noise = vector();
+        let near = centres[id % GROUPS].iter().zip(&noise);
+        let row: Vec<f32> = near.map(|(centre, noise)| centre + 0.1 * noise).collect();
+        store(&graph, id as u32, &row);
+        graph.link(id as u32, &mut inserter);
+        vectors.push(row);
+    }
+    let asked = (0..vectors.len()).step_by(7);
+    let of = asked.len();
+    let found = asked.filter(|&id| search(&graph, &vectors[id], 10).first() == Some(&(id as u32)));
+    let share = found.count() as f64 / of as f64;
+    assert!(share > 0.98, "{share}");
+}
+
 #[test]
 fn every_metric_finds_its_neighbours() {
     let data = Data::generated(3_000);

@@ -120,9 +120,13 @@ impl Merge {
         let cost = self.near_cost(near);
         let is_due = question.scored == 0 || self.exhausted || cost >= self.next_reach;
         if self.settled.is_empty() && is_due {
+            let before = self.reach.version;
             self.reach
                 .extend(near.frontier(question.care()).min(FARTHEST));
             self.next_reach = cost + cost / 8;
+            if self.first_reach == 0 && self.reach.version != before {
+                self.first_reach = cost;
+            }
         }
     }
 }

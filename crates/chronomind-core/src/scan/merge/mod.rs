@@ -36,6 +36,10 @@ enum Stream {
 
 /// What the graph must be expected to spend yet, in what it has spent: nodes grow more with each step.
 const AHEAD: u64 = 3;
+/// That holds for a graph that has spent up to so many times what its first reach took. One that has spent
+/// more has farther to go, in proportion, [`FARTHER`] times as far at most.
+const USUAL: u64 = 2;
+const FARTHER: u64 = 4;
 
 /// Rows put off that are measured together.
 const RESUMED: usize = 8;
@@ -50,6 +54,8 @@ pub(super) struct Merge {
     reach: Reach,
     /// What the graph will have cost when its reach is next looked at.
     next_reach: u64,
+    /// What it had cost when it first had one in this round.
+    first_reach: u64,
     /// The graph has no more nodes, or may take no more memory.
     exhausted: bool,
     plan: Plan,
@@ -81,6 +87,7 @@ impl Merge {
             settled: Settled::default(),
             reach: Reach::NOTHING,
             next_reach: 0,
+            first_reach: 0,
             exhausted: false,
             plan: Plan::Survey,
             visits: Visits::default(),
@@ -108,6 +115,7 @@ impl Merge {
         if self.ranked.next_round() {
             self.plan = Plan::Survey;
             self.owed = self.ranked.wanted();
+            self.first_reach = self.near_cost(near);
         }
         self.settled.resume(postings, near);
         self.exhausted |= near.bytes() > near_bytes;
@@ -203,6 +211,15 @@ impl Merge {
         })
     }
 
+    /// What the graph must be expected to spend yet, by what it has spent.
+    fn ahead(&self, spent: u64) -> u64 {
+        let usual = match self.first_reach {
+            0 => spent.max(1),
+            cost => USUAL * cost,
+        };
+        AHEAD * spent * spent.clamp(usual, FARTHER * usual) / usual
+    }
+
     /// Compares what it costs to score every row that may be wanted with what the graph must be expected to
     /// spend yet.
     fn survey<O: Order, N: Near>(
@@ -213,9 +230,10 @@ impl Merge {
     ) -> Option<Plan> {
         let spent = self.near_cost(near);
         let wanted = self.ranked.wanted() as u64;
+        let ahead = self.ahead(spent);
         let limit = |share: Share| {
             if spent > 0 {
-                AHEAD * spent
+                ahead
             } else {
                 // As if one row more passed, so that there always is a ratio.
                 let rows = wanted.saturating_mul(share.known) / (share.passing + 1);
