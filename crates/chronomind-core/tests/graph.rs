@@ -123,13 +123,13 @@ fn a_narrow_beam_finds_its_way_among_dense_groups() {
         let noise = vector();
         let near = centres[id % GROUPS].iter().zip(&noise);
         let row: Vec<f32> = near.map(|(centre, noise)| centre + 0.1 * noise).collect();
-        store(&graph, id as u32, &row);
+        store(graph, id as u32, &row);
         graph.link(id as u32, &mut inserter);
         vectors.push(row);
     }
     let asked = (0..vectors.len()).step_by(7);
     let of = asked.len();
-    let found = asked.filter(|&id| search(&graph, &vectors[id], 10).first() == Some(&(id as u32)));
+    let found = asked.filter(|&id| search(graph, &vectors[id], 10).first() == Some(&(id as u32)));
     let share = found.count() as f64 / of as f64;
     assert!(share > 0.98, "{share}");
 }

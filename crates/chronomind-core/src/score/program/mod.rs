@@ -18,6 +18,7 @@ mod range;
 mod ranges;
 #[cfg(test)]
 mod tests;
+mod wide;
 
 use std::cell::Cell;
 use std::fmt::{Debug, Formatter};
@@ -29,6 +30,7 @@ pub use interval::Interval;
 use lanes::Column;
 pub use ranges::Parts;
 use ranges::Ranges;
+use wide::{Loops, wide};
 
 /// A compiled expression.
 #[derive(Debug, Clone)]
@@ -109,10 +111,12 @@ impl Program {
     /// Evaluates it for some rows and hands the values on.
     pub(super) fn evaluate<T>(&self, rows: &Batch<'_>, then: impl FnOnce(&Column) -> T) -> T {
         self.with_columns(|columns| {
-            for (register, operation) in self.operations.iter().enumerate() {
-                let (before, rest) = columns.split_at_mut(register);
-                rest[0].compute(operation, before, rows);
-            }
+            wide(OverRows {
+                operations: &self.operations,
+                registers: 0..self.operations.len(),
+                columns,
+                rows,
+            });
             then(&columns[self.result])
         })
     }
@@ -150,10 +154,12 @@ impl Program {
     /// What follows from the attributes of some rows, each a box of its own.
     pub fn parts_of_rows(&self, rows: &Batch<'_>, parts: &mut Parts) {
         self.with_columns(|columns| {
-            for &register in &self.settled {
-                let (before, rest) = columns.split_at_mut(register);
-                rest[0].compute(&self.operations[register], before, rows);
-            }
+            wide(OverRows {
+                operations: &self.operations,
+                registers: self.settled.iter().copied(),
+                columns,
+                rows,
+            });
             parts.0.clear();
             let points = |&register: &usize| Ranges::points(&columns[register], rows.rows());
             parts.0.extend(self.parts.iter().map(points));
@@ -171,13 +177,11 @@ impl Program {
             for (&register, part) in self.parts.iter().zip(&parts.0) {
                 ranges[register].clone_from(part);
             }
-            for &register in &self.moving {
-                let (before, rest) = ranges.split_at_mut(register);
-                match self.operations[register] {
-                    Operation::Distance => rest[0].measure(self.distances, distances),
-                    ref operation => rest[0].compute(operation, before, distances.ranges.len()),
-                }
-            }
+            wide(OverBoxes {
+                program: self,
+                ranges,
+                distances,
+            });
             then(&ranges[self.result])
         })
     }
@@ -207,6 +211,46 @@ impl Program {
             }
             intervals[self.result]
         })
+    }
+}
+
+/// Some registers of rows, to be computed in their order.
+struct OverRows<'a, I> {
+    operations: &'a [Operation],
+    registers: I,
+    columns: &'a mut [Column],
+    rows: &'a Batch<'a>,
+}
+
+impl<I: Iterator<Item = usize>> Loops for OverRows<'_, I> {
+    #[inline(always)]
+    fn run(self) {
+        for register in self.registers {
+            let (before, rest) = self.columns.split_at_mut(register);
+            rest[0].compute(&self.operations[register], before, self.rows);
+        }
+    }
+}
+
+/// The registers of boxes that the distance has a part in, to be computed.
+struct OverBoxes<'a> {
+    program: &'a Program,
+    ranges: &'a mut [Ranges],
+    distances: &'a Distances<'a>,
+}
+
+impl Loops for OverBoxes<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let limits = self.program.distances;
+        let boxes = self.distances.ranges.len();
+        for &register in &self.program.moving {
+            let (before, rest) = self.ranges.split_at_mut(register);
+            match self.program.operations[register] {
+                Operation::Distance => rest[0].measure(limits, self.distances),
+                ref operation => rest[0].compute(operation, before, boxes),
+            }
+        }
     }
 }
 
