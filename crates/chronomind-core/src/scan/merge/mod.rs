@@ -37,9 +37,9 @@ enum Stream {
 /// What the graph must be expected to spend yet, in what it has spent: nodes grow more with each step.
 const AHEAD: u64 = 3;
 /// That holds for a graph that has spent up to so many times what its first reach took. One that has spent
-/// more has farther to go, in proportion, [`FARTHER`] times as far at most.
-const USUAL: u64 = 2;
-const FARTHER: u64 = 4;
+/// more has farther to go, by the square of how many times more, up to [`FARTHER`].
+const USUAL: u64 = 4;
+const FARTHER: u64 = 2;
 
 /// Rows put off that are measured together.
 const RESUMED: usize = 8;
@@ -217,7 +217,8 @@ impl Merge {
             0 => spent.max(1),
             cost => USUAL * cost,
         };
-        AHEAD * spent * spent.clamp(usual, FARTHER * usual) / usual
+        let farther = |far: u64| far.saturating_mul(spent.clamp(usual, FARTHER * usual)) / usual;
+        farther(farther(AHEAD * spent))
     }
 
     /// Compares what it costs to score every row that may be wanted with what the graph must be expected to
