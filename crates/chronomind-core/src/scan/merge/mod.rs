@@ -34,7 +34,8 @@ enum Stream {
     Zones,
 }
 
-/// What the graph must be expected to spend yet, in what it has spent: nodes grow more with each step.
+/// What the graph must be expected to spend yet where attributes matter to the order, in what it has spent:
+/// nodes grow more with each step.
 const AHEAD: u64 = 3;
 /// That holds for a graph that has spent up to so many times what its first reach took. One that has spent
 /// more has farther to go, by the square of how many times more, up to [`FARTHER`].
@@ -212,11 +213,15 @@ impl Merge {
     }
 
     /// What the graph must be expected to spend yet, by what it has spent.
-    fn ahead(&self, spent: u64) -> u64 {
-        let usual = match self.first_reach {
-            0 => spent.max(1),
-            cost => USUAL * cost,
-        };
+    fn ahead(&self, scored: u32, spent: u64) -> u64 {
+        if scored == 0 {
+            // As much again: of the nodes, the same share passes as before.
+            return spent;
+        }
+        if self.first_reach == 0 {
+            return AHEAD * spent;
+        }
+        let usual = USUAL * self.first_reach;
         let farther = |far: u64| far.saturating_mul(spent.clamp(usual, FARTHER * usual)) / usual;
         farther(farther(AHEAD * spent))
     }
@@ -231,7 +236,7 @@ impl Merge {
     ) -> Option<Plan> {
         let spent = self.near_cost(near);
         let wanted = self.ranked.wanted() as u64;
-        let ahead = self.ahead(spent);
+        let ahead = self.ahead(work.question.scored, spent);
         let limit = |share: Share| {
             if spent > 0 {
                 ahead
