@@ -16,7 +16,10 @@ pub(super) fn wide(loops: impl Loops) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::is_x86_feature_detected;
-        if is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") {
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+        {
             // SAFETY: the processor has what the function is compiled for.
             return unsafe { x86_64::avx512(loops) };
         }
