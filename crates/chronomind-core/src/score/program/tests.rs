@@ -1,6 +1,7 @@
 //! Programs against a plain evaluation of the tree, and intervals against the points inside.
 
 mod boxes;
+mod widths;
 
 use proptest::prelude::*;
 use std::cmp::Ordering;

@@ -4,14 +4,14 @@ use super::*;
 use crate::score::{Boxes, Distances};
 
 /// Distances of lines that are known to lie within a margin below and one above.
-struct Rough {
+pub(super) struct Rough {
     ranges: Vec<(f64, f64)>,
     null: u64,
     nan: u64,
 }
 
 impl Rough {
-    fn new(lines: &[Line], margins: &[(f64, f64)]) -> Rough {
+    pub(super) fn new(lines: &[Line], margins: &[(f64, f64)]) -> Rough {
         let range = |(line, (below, above)): (&Line, &(f64, f64))| {
             // A range without a number in it is none that a search asks for.
             let distance = line.distance.filter(|d| !d.is_nan()).unwrap_or_default();
@@ -30,7 +30,7 @@ impl Rough {
         }
     }
 
-    fn distances(&self) -> Distances<'_> {
+    pub(super) fn distances(&self) -> Distances<'_> {
         Distances {
             ranges: &self.ranges,
             null: self.null,
