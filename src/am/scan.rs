@@ -255,6 +255,13 @@ impl Near for Stream {
         }
     }
 
+    fn overflows(&self) -> bool {
+        match self {
+            Stream::Graph(near) => near.overflows(),
+            Stream::Fixed(near) => near.overflows(),
+        }
+    }
+
     fn head(&self, node: u32) -> &AtomicU32 {
         match self {
             Stream::Graph(near) => near.head(node),

@@ -216,6 +216,63 @@ fn finds_the_best_rows_of_every_order_under_every_filter() {
     }
 }
 
+/// A product that overflows on both sides of zero is no number, and NaN is the greatest of all.
+#[test]
+fn rows_whose_products_overflow_come_where_nan_does() {
+    for (metric, dimensions, long) in [
+        (Metric::InnerProduct, 3, 3e38),
+        (Metric::InnerProduct, 64, 2e19),
+        (Metric::Cosine, 64, 3.4e38),
+    ] {
+        let mut data = Data::generated(2_000);
+        data.rows.truncate(1_500 * dimensions);
+        data.dimensions = dimensions;
+        // Of the oldest and of the newest, whose zones come last and first in orders by time.
+        for row in [7, 700, 1_490] {
+            let values = &mut data.rows[row * dimensions..][..dimensions];
+            for (at, value) in values.iter_mut().enumerate() {
+                *value = if at % 2 == 0 { long } else { -long };
+            }
+        }
+        data.queries = vec![if dimensions == 3 { 2.0 } else { 1e19 }; dimensions];
+        let heap = HeapRegion::new(1 << 28);
+        let memories = remember(&heap, metric, data);
+        let distances = memories.distances(0);
+        let nans = distances.iter().flatten().filter(|d| d.is_nan()).count();
+        assert!(nans > 0, "{metric:?}: nothing is tested");
+        for text in [
+            "0 - distance",
+            "importance - 1e-45 * distance",
+            "1 / (1 + exp(distance)) + created_at / 3600000000",
+        ] {
+            let resolve = |name: &str| match name {
+                "created_at" => Some((0, AttributeKind::Timestamp)),
+                _ => Some((1, AttributeKind::Float)),
+            };
+            let order = Ranking {
+                program: Program::compile(&text.parse().unwrap(), metric, resolve, &[]).unwrap(),
+                descending: true,
+                nulls_first: false,
+            };
+            let expected = memories.linear(&distances, &order, &Filter::default());
+            for memory in [0, MEMORY] {
+                let mut near = memories.near(0);
+                let filter = Filter::default();
+                let mut scan = Scan::new(order.clone(), filter, None, ATTRIBUTES, 10, memory);
+                let postings = memories.index.postings();
+                let mut next = || scan.next(postings, &mut near, &mut || false).unwrap();
+                let found: Vec<u64> = std::iter::from_fn(&mut next)
+                    .map(|row| row.score.map_or(u64::MAX, |score| !encode_float(score)))
+                    .collect();
+                assert_eq!(
+                    found, expected,
+                    "{metric:?}, {dimensions}, {text}, {memory}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_search_that_goes_on_gives_every_row_once() {
     let heap = HeapRegion::new(1 << 28);

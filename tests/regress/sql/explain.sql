@@ -15,6 +15,11 @@ FROM chrono_explain('SELECT id FROM memories ORDER BY v <-> ''[1,0]'' LIMIT 5');
 SELECT rows_near, rows_in_zones BETWEEN 5 AND 23 AS in_zones, zones_visited < 5 AS few, rows_given
 FROM chrono_explain($$SELECT id FROM memories WHERE at < '2026-01-02' ORDER BY v <-> '[1,0]' LIMIT 5$$);
 
+-- A threshold ends the scan, also one that a row without a distance would pass, if there were any.
+SELECT condition, rows_near + rows_in_zones < 500 AS few, rows_given
+FROM unnest(ARRAY['D < 0.01', '1 - D > 0.99', '-D >= -0.01', 'NOT D >= 0.01']) AS condition,
+    chrono_explain('SELECT id FROM memories WHERE ' || replace(condition, 'D', '(v <-> ''[1,0]'')') || ' ORDER BY v <-> ''[1,0]'' LIMIT 1000');
+
 -- When all rows are given out, nothing is unseen.
 SELECT rows_near + rows_in_zones AS looked_at, rows_given, bound
 FROM chrono_explain('SELECT id FROM memories ORDER BY v <-> ''[1,0]''');

@@ -47,6 +47,17 @@ impl Metric {
         }
     }
 
+    /// Whether a distance may be NaN between two vectors that have one, of these lengths at most: whether
+    /// the sum of products that it is made of may overflow, on one side of zero here and on the other there,
+    /// whatever the order of additions.
+    pub fn overflows(self, a: f32, b: f32) -> bool {
+        match self {
+            Metric::L2 | Metric::L1 => false,
+            // By Cauchy and Schwarz no partial sum is greater, but for what rounding adds.
+            Metric::InnerProduct | Metric::Cosine => a * b >= f32::MAX / 2.0,
+        }
+    }
+
     /// The distance that pgvector's operator returns for a key.
     pub fn distance(self, key: f32) -> f64 {
         let key = f64::from(key);

@@ -28,4 +28,4 @@ mod tests;
 pub use code::{CodeQuery, Estimates, Products, Scale, TOGETHER, encode, has_codes};
 pub use kernel::{Kernel, variants};
 pub use metric::Metric;
-pub use vector::{Element, convert, decode, inverse_norm, normalise, scale, squared_norm};
+pub use vector::{Element, convert, decode, inverse_norm, length, normalise, scale, squared_norm};

@@ -100,10 +100,18 @@ pub fn squared_norm(vector: &[f32]) -> f64 {
             .sum::<f64>()
 }
 
+/// The length of a stored vector, not rounded down.
+pub fn length(element: Element, vector: &[u8]) -> f32 {
+    let mut values = vec![0.0; vector.len() / element.size()];
+    decode(element, vector, &mut values);
+    (squared_norm(&values).sqrt() as f32).next_up()
+}
+
 /// One over a vector's length, as [`Metric::key`](super::Metric::key) wants it.
 ///
-/// `None` for a vector without a direction, whose cosine distance pgvector gives as NaN: one that is
-/// zero, or so short that the square of its length is zero in single precision.
+/// `None` for a vector without a direction: one that is zero, whose cosine distance pgvector gives as
+/// NaN, or so short that the square of its length is zero in single precision, where pgvector's may also be
+/// 0 or 2.
 pub fn inverse_norm(vector: &[f32]) -> Option<f32> {
     norm(vector).map(|norm| norm.recip() as f32)
 }

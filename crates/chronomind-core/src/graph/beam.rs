@@ -37,7 +37,8 @@ impl Candidate {
 /// A u32 that orders as the float does; NaN after everything.
 #[inline(always)]
 fn order(key: f32) -> u32 {
-    let bits = key.to_bits();
+    // A NaN may have a sign.
+    let bits = if key.is_nan() { f32::NAN } else { key }.to_bits();
     bits ^ (((bits as i32) >> 31) as u32 | 1 << 31)
 }
 
@@ -243,7 +244,9 @@ mod tests {
             assert_eq!(Candidate::new(5, key).key(), key);
             assert_eq!(Candidate::new((1 << 31) - 2, key).id(), (1 << 31) - 2);
         }
-        assert!(Candidate::new(0, f32::NAN) > Candidate::new(7, f32::INFINITY));
+        for nan in [f32::NAN, -f32::NAN] {
+            assert!(Candidate::new(0, nan) > Candidate::new(7, f32::INFINITY));
+        }
     }
 
     #[test]

@@ -18,6 +18,12 @@
 //! Under [`Care::Plain`] it is twice as many and nothing else: how careful an order by distance is,
 //! `ef` alone decides.
 //!
+//! # Products that overflow
+//!
+//! Where the sum of products of the query and a stored vector may overflow, the distance may be NaN, which
+//! is nowhere in an order by distance that a graph could follow. Such a query is not searched for in the
+//! graph, and the scan gets every row from its zones.
+//!
 //! # When nodes die meanwhile
 //!
 //! A search may be continued when those that it has met are gone ([`unlink`](super::unlink)). A dead or
@@ -42,6 +48,7 @@ pub struct GraphNear<'r> {
     graph: Graph<'r>,
     probe: Probe,
     ef: usize,
+    overflows: bool,
     walk: Walk,
     stage: Stage,
     /// How often dead nodes had left the graph when the walk began.
@@ -66,6 +73,7 @@ impl<'r> GraphNear<'r> {
     /// A search that has not begun, with a beam of `ef` nodes.
     pub fn new(graph: Graph<'r>, probe: Probe, ef: usize) -> GraphNear<'r> {
         GraphNear {
+            overflows: graph.overflows(&probe),
             graph,
             probe,
             ef,
@@ -101,6 +109,9 @@ fn margin(metric: Metric) -> Option<f64> {
 
 impl Near for GraphNear<'_> {
     fn advance(&mut self) -> bool {
+        if self.overflows {
+            return false;
+        }
         if self.stage == Stage::New {
             self.departures = self.graph.departures();
             self.keys.clear();
@@ -114,7 +125,9 @@ impl Near for GraphNear<'_> {
         for _ in 0..most {
             match self.graph.expand_next(&mut self.walk, &self.probe, 0) {
                 Some(candidate) if self.graph.has_rows(candidate.id()) => {
-                    let at = self.keys.partition_point(|&key| key <= candidate.key());
+                    let at = self
+                        .keys
+                        .partition_point(|key| key.total_cmp(&candidate.key()).is_le());
                     self.keys.insert(at, candidate.key());
                     self.settled.push(candidate.id());
                 }
@@ -154,7 +167,9 @@ impl Near for GraphNear<'_> {
         let Some(next) = next.map(|candidate| candidate.key()) else {
             return f64::INFINITY;
         };
-        let settled = self.keys.partition_point(|&key| key < next);
+        let settled = self
+            .keys
+            .partition_point(|key| key.total_cmp(&next).is_lt());
         match care {
             Care::Plain => self.settled_at(Some(settled / 2)).unwrap_or(least),
             Care::Thorough => {
@@ -182,6 +197,10 @@ impl Near for GraphNear<'_> {
 
     fn head(&self, node: u32) -> &AtomicU32 {
         self.graph.postings_of(node)
+    }
+
+    fn overflows(&self) -> bool {
+        self.overflows
     }
 
     fn bytes(&self) -> usize {

@@ -87,7 +87,7 @@ impl<'r> Graph<'r> {
                 let mut nearest = best;
                 self.keys(probe, &ids, |id, key| {
                     let candidate = Candidate::new(id, key);
-                    if candidate.key() < nearest.key() {
+                    if candidate < nearest {
                         nearest = candidate;
                     }
                 });

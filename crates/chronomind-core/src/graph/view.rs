@@ -94,6 +94,8 @@ pub struct GraphHeader {
     pub(super) len: AtomicU32,
     /// Upper lists handed out.
     upper_len: AtomicU32,
+    /// The greatest length of a vector that was ever stored, as the bits of an `f32`.
+    longest: AtomicU32,
     pub(super) free: FreeHead,
     /// Nodes that have ever died, and those of them whose place is free again; both wrap.
     pub(super) retired: AtomicU32,
@@ -192,6 +194,12 @@ impl<'r> Graph<'r> {
         // Before anybody takes it for stored, so that whoever has a vector is found by it.
         let enlist = || self.enlist(id, vector);
         let node = self.node(id);
+        let length = distance::length(self.config.element, vector);
+        // Relaxed: a search has to know of the vectors whose rows its snapshot has, and taking that
+        // synchronised with the commits of those who stored them. Bits order as positive floats do.
+        self.header
+            .longest
+            .fetch_max(length.to_bits(), Ordering::Relaxed);
         let stored = node.store(vector, code, inverse_norm, layer, upper, enlist);
         if stored {
             // Release: pairs with the Acquire in `len`.
@@ -335,6 +343,14 @@ impl<'r> Graph<'r> {
             inverse_norm: 1.0,
             code,
         })
+    }
+
+    /// Whether a distance of the probe from some node may be NaN.
+    pub(super) fn overflows(&self, probe: &Probe) -> bool {
+        // Relaxed: see `store`.
+        let longest = f32::from_bits(self.header.longest.load(Ordering::Relaxed));
+        let length = distance::squared_norm(&probe.values).sqrt() as f32;
+        self.config.metric.overflows(length, longest)
     }
 
     /// Bytes of the region that the graph holds.

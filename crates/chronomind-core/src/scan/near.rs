@@ -43,6 +43,12 @@ pub trait Near {
     /// Memory of the stream, in bytes.
     fn bytes(&self) -> usize;
 
+    /// Whether the distance of a node may be NaN. The stream has nothing to give then, and its frontier stays
+    /// where it is.
+    fn overflows(&self) -> bool {
+        false
+    }
+
     /// The distance of every row that has a vector, where it is the same for all of them.
     fn fixed(&self) -> Option<Fixed> {
         None

@@ -106,6 +106,8 @@ pub(super) struct View<'a, 'r, O> {
     pub(super) question: &'a Question<O>,
     pub(super) reach: Reach,
     pub(super) fixed: Option<Fixed>,
+    /// Any distance may be NaN.
+    pub(super) overflows: bool,
 }
 
 impl<'a, 'r, O: Order> View<'a, 'r, O> {
@@ -120,6 +122,7 @@ impl<'a, 'r, O: Order> View<'a, 'r, O> {
             question,
             reach,
             fixed: near.fixed(),
+            overflows: near.overflows(),
         }
     }
 
@@ -138,7 +141,7 @@ impl<'a, 'r, O: Order> View<'a, 'r, O> {
     pub(super) fn bound_of(&self, nearest: f64, bounds: &ZoneBounds) -> Option<u64> {
         let mut bounds = bounds.get();
         bounds.null_distance |= self.fixed == Some(Fixed::Null);
-        bounds.nan_distance |= self.fixed == Some(Fixed::NaN);
+        bounds.nan_distance |= self.fixed == Some(Fixed::NaN) || self.overflows;
         self.question.bound(nearest, &bounds)
     }
 
@@ -161,6 +164,7 @@ impl<'a, 'r, O: Order> View<'a, 'r, O> {
         match self.fixed {
             Some(Fixed::Null) => known.null = u64::MAX,
             Some(Fixed::NaN) => known.nan = u64::MAX,
+            None if self.overflows => known.nan = u64::MAX,
             None => {}
         }
     }

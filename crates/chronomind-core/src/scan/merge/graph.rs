@@ -77,10 +77,7 @@ impl Merge {
             // Where the condition cannot hold there is no bound; that will come out with the score.
             let bounded = view.bounds(&self.known, rows.brackets(), &mut bounds);
             for (place, &posting) in rows.postings().iter().enumerate() {
-                // Where sums overflow, the distance may be NaN, which nothing bounds.
-                let (nearest, farthest) = rows.brackets()[place];
-                let is_number = nearest.is_finite() && farthest.is_finite();
-                if is_number && bounded >> place & 1 != 0 && bounds[place] > threshold {
+                if bounded >> place & 1 != 0 && bounds[place] > threshold {
                     self.deferred.push(bounds[place], posting);
                     wanted &= !(1 << place);
                 }

@@ -62,7 +62,7 @@ pub(super) struct Merge {
     plan: Plan,
     /// What has been done in visits to blocks.
     visits: Visits,
-    /// Rows measured, or found to be gone, that the graph has settled.
+    /// Rows measured that the graph has settled, and rows found to be gone.
     measured: u64,
     /// Deferred rows that this round begins with.
     owed: usize,
@@ -148,6 +148,7 @@ impl Merge {
                         return Turn::Row(first);
                     }
                     self.ranked.discard();
+                    self.measured += 1;
                     continue;
                 }
                 (None, None) if bound.is_none() => return Turn::Over,

@@ -97,7 +97,10 @@ impl Merge {
     /// What their attributes are settles it for most; the codes of the others' vectors are looked at.
     fn put_off<O: Order, N: Near>(&mut self, view: &View<'_, '_, O>, near: &mut N) {
         self.brackets.clear();
-        let Some(threshold) = self.ranked.threshold().filter(|_| view.fixed.is_none()) else {
+        if view.fixed.is_some() || view.overflows {
+            return;
+        }
+        let Some(threshold) = self.ranked.threshold() else {
             return;
         };
         let reach = view.reach.nearest;

@@ -209,6 +209,44 @@ proptest! {
     }
 
     #[test]
+    fn a_row_whose_distance_overflows_to_nan_comes_where_nan_does(
+        mut rows in rows(),
+        mut distances in distances(),
+        order in prop_oneof![orders(), rankings()],
+        filter in filters(),
+        condition in conditions(),
+        wanted in 1..20_usize,
+        memory in prop::sample::select(vec![0, 2_000, 5_000, MEMORY]),
+        no_numbers in prop::collection::hash_map(
+            0..60_usize,
+            prop::sample::select(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY]),
+            0..6,
+        ),
+    ) {
+        for (at, value) in no_numbers {
+            if let Some(distance) = distances.get_mut(at) {
+                *distance = value;
+            }
+        }
+        let heap = HeapRegion::new(2_000 * UNIT);
+        let world = World::new(&heap, distances);
+        for model in &mut rows {
+            if let At::Node(node) = &mut model.at {
+                *node %= world.distances.len() as u32;
+            }
+            world.publish(model);
+        }
+        let filter: Filter = filter.into_iter().collect();
+        let expected = linear(&world, &rows, &order, &filter, condition.as_ref(), None);
+        let mut near = Sorted::new(&world, 8, &HashSet::new());
+        near.overflows = true;
+        let mut scan = Scan::new(order.clone(), filter, condition, ATTRIBUTES, wanted, memory);
+        let found = drain(&mut scan, &world.postings, &mut near);
+        check_set(&order, &found, &expected)?;
+        prop_assert!(is_ascending(&order, found));
+    }
+
+    #[test]
     fn a_query_without_distances_is_answered_from_the_zones(
         mut rows in rows(),
         order in prop_oneof![orders(), rankings()],
@@ -385,6 +423,72 @@ fn a_search_for_all_rows_keeps_to_its_memory() {
         assert!(found.iter().all(|row| seen.insert(row.posting)));
         assert!(is_ascending(&order, found));
     }
+}
+
+/// Also one that is true of a row without a distance, where there is none.
+#[test]
+fn a_threshold_that_few_rows_pass_ends_the_search() {
+    let heap = HeapRegion::new(2_000 * UNIT);
+    let (world, rows) = stream(&heap, 20_000);
+    for threshold in [
+        "distance < 0.45",
+        "1 - distance > 0.55",
+        "NOT 1 - distance <= 0.55",
+    ] {
+        let condition = Some(program(threshold));
+        let order = AnyOrder::Nearest;
+        let expected = linear(
+            &world,
+            &rows,
+            &order,
+            &Filter::default(),
+            condition.as_ref(),
+            None,
+        );
+        assert!((1..32).contains(&expected.len()));
+        let mut near = Sorted::new(&world, 32, &HashSet::new());
+        let filter = Filter::default();
+        let mut scan = Scan::new(order.clone(), filter, condition, ATTRIBUTES, 100, MEMORY);
+        let found = drain(&mut scan, &world.postings, &mut near);
+        assert!(check_set(&order, &found, &expected).is_ok());
+        let Statistics {
+            near_rows,
+            zone_rows,
+            ..
+        } = scan.statistics();
+        assert!(
+            near_rows <= 64 && zone_rows == 0,
+            "{threshold}: {near_rows}, {zone_rows}"
+        );
+    }
+}
+
+#[test]
+fn a_step_is_short_where_all_that_wait_are_gone() {
+    let heap = HeapRegion::new(2_000 * UNIT);
+    let (world, _) = stream(&heap, 5_000);
+    // Its bounds are so loose that nearly all rows wait for the last zone.
+    let order = AnyOrder::Ranked(Ranking {
+        program: program("importance * importance - importance"),
+        descending: false,
+        nulls_first: false,
+    });
+    let mut near = Sorted::new(&world, 32, &HashSet::new());
+    let mut scan = Scan::new(order, Filter::default(), None, ATTRIBUTES, 5_000, MEMORY);
+    while !matches!(scan.step(&world.postings, &mut near), Step::Found(_)) {}
+    let waiting = scan.statistics().near_rows + scan.statistics().zone_rows;
+    for id in 0..5_000 {
+        world.postings.mark_dead(id);
+    }
+    let steps = std::iter::from_fn(|| match scan.step(&world.postings, &mut near) {
+        Step::Done => None,
+        step => Some(step),
+    });
+    let steps = steps.count() as u64;
+    assert!(
+        waiting > 1_000 && steps >= waiting / cost::BUDGET,
+        "{waiting} in {steps}"
+    );
 }
 
 #[test]

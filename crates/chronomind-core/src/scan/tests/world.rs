@@ -94,6 +94,7 @@ pub(super) struct Sorted<'a, 'r> {
     chunk: usize,
     /// How many of the settled it is not sure to have seen everything before.
     pub(super) margin: usize,
+    pub(super) overflows: bool,
     /// Distances that were asked for.
     pub(super) measured: usize,
 }
@@ -110,6 +111,7 @@ impl<'a, 'r> Sorted<'a, 'r> {
             drained: 0,
             chunk,
             margin: 0,
+            overflows: false,
             measured: 0,
         }
     }
@@ -117,6 +119,9 @@ impl<'a, 'r> Sorted<'a, 'r> {
 
 impl Near for Sorted<'_, '_> {
     fn advance(&mut self) -> bool {
+        if self.overflows {
+            return false;
+        }
         self.settled = (self.settled + self.chunk).min(self.order.len());
         self.settled < self.order.len()
     }
@@ -130,6 +135,9 @@ impl Near for Sorted<'_, '_> {
     }
 
     fn frontier(&self, _care: Care) -> f64 {
+        if self.overflows {
+            return f64::NEG_INFINITY;
+        }
         if self.settled == self.order.len() {
             return f64::INFINITY;
         }
@@ -166,6 +174,10 @@ impl Near for Sorted<'_, '_> {
 
     fn head(&self, node: u32) -> &AtomicU32 {
         &self.world.heads[node as usize]
+    }
+
+    fn overflows(&self) -> bool {
+        self.overflows
     }
 
     fn bytes(&self) -> usize {

@@ -339,10 +339,17 @@ impl Unseen {
         heap.push(entry);
     }
 
-    /// True when it would raise the bound if the graph saw farther.
+    /// True when it would raise the bound of what may pass if the graph saw farther.
     pub(super) fn rises<O: Order>(&mut self, view: &View<'_, '_, O>) -> bool {
         if let Some(now) = self.common(view, view.reach.nearest) {
             return self.common(view, FARTHEST) != Some(now);
+        }
+        if view.question.scored == 0 {
+            // Only a row without a distance may pass any more, where no other does: of that the graph has none.
+            self.bounds.forget(false);
+            if view.bound_of(view.reach.nearest, &self.bounds).is_none() {
+                return false;
+            }
         }
         let Some(Reverse(first)) = self.heap.peek() else {
             return false;
