@@ -55,6 +55,10 @@ impl Columns {
             let from = block.column(attribute);
             let keys = &mut column(&mut self.low, attribute)[self.count..];
             self.nulls[attribute] |= packed(nulls, rows) << self.count;
+            if rows == u64::MAX {
+                copy(from, keys, |key| key);
+                continue;
+            }
             for (to, row) in keys.iter_mut().zip(bits(rows)) {
                 *to = from[row].load(Ordering::Relaxed);
             }
@@ -96,10 +100,10 @@ fn copy(from: &[AtomicU64], to: &mut [u64], key: impl Fn(u64) -> u64) {
 }
 
 /// The bits of a mask at some places, moved together.
-fn packed(mask: u64, places: u64) -> u64 {
-    if mask & places == 0 {
-        return 0;
+pub(crate) fn packed(mask: u64, places: u64) -> u64 {
+    if places == u64::MAX {
+        return mask;
     }
-    let bit = |packed, (to, from)| packed | (mask >> from & 1) << to;
-    bits(places).enumerate().fold(0, bit)
+    let place = |from: usize| (places & ((1 << from) - 1)).count_ones();
+    bits(mask & places).fold(0, |packed, from| packed | 1 << place(from))
 }

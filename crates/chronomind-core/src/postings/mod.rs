@@ -39,6 +39,7 @@ mod zones;
 
 pub use block::{BLOCK, Block};
 pub use boxes::Columns;
+pub(crate) use boxes::packed;
 pub use filter::{Condition, Filter, Keys, Test};
 pub use zones::{FAN, Siblings, Zone, ZoneBounds};
 

@@ -71,6 +71,13 @@ impl Known {
         self.nan &= !(1 << number);
     }
 
+    /// Forgets all rows but those that the mask has bits for, which move together.
+    pub(super) fn keep(&mut self, rows: u64) {
+        self.count = rows.count_ones() as usize;
+        self.order.keep(rows);
+        self.condition.keep(rows);
+    }
+
     /// Memory of what is held, in bytes, beside itself.
     pub(super) fn bytes(&self) -> usize {
         self.order.bytes() + self.condition.bytes()

@@ -9,7 +9,7 @@ use super::super::question::View;
 use super::super::unseen::Left;
 use super::super::work::Work;
 use super::Merge;
-use crate::postings::{Postings, bits, mask};
+use crate::postings::{Postings, bits, mask, packed};
 use crate::score::{LANES, Order};
 
 /// A block in a visit.
@@ -112,23 +112,29 @@ impl Merge {
                 None => part.slots,
             };
         }
+        self.know(view);
         self.judge(view, threshold, &distances);
         if view.question.scored != 0 {
             self.visits.judged += self.rows.rows().rows() as u64;
         }
 
         self.nodes.clear();
-        for part in &mut self.parts {
+        let (mut left, mut known) = (0, 0);
+        for part in self.parts.iter_mut().filter(|part| part.judged != 0) {
+            let judged = part.judged;
             part.judged = 0;
             if let Some(block) = view.postings.block(part.number) {
-                for slot in bits(part.slots) {
+                for slot in bits(judged & part.slots) {
                     if let Some(node) = block.node(slot) {
                         self.nodes.push(node);
                         part.judged |= 1 << slot;
                     }
                 }
             }
+            left |= packed(part.judged, judged) << known;
+            known += judged.count_ones();
         }
+        self.known.keep(left);
         if self.nodes.is_empty() {
             return;
         }
@@ -146,14 +152,8 @@ impl Merge {
         self.judge(view, threshold, &distances);
     }
 
-    /// Puts off those of the judged rows whose bound is above the threshold, given what is known of their
-    /// distances in their order.
-    fn judge<O: Order>(
-        &mut self,
-        view: &View<'_, '_, O>,
-        threshold: u64,
-        distances: &[Bracket; LANES],
-    ) {
+    /// Gets to know the judged rows.
+    fn know<O: Order>(&mut self, view: &View<'_, '_, O>) {
         self.rows.clear();
         for part in &self.parts {
             if let Some(block) = view.postings.block(part.number) {
@@ -161,11 +161,20 @@ impl Merge {
                 self.rows.add_rows(&block, part.judged, wanted);
             }
         }
-        let rows = self.rows.rows();
-        view.know(&rows, &mut self.known);
+        view.know(&self.rows.rows(), &mut self.known);
+    }
+
+    /// Puts off those of the judged rows, which are known, whose bound is above the threshold, given what
+    /// there is to say of their distances in their order.
+    fn judge<O: Order>(
+        &mut self,
+        view: &View<'_, '_, O>,
+        threshold: u64,
+        distances: &[Bracket; LANES],
+    ) {
         let mut bounds = [0; LANES];
         // Where the condition cannot hold there is no bound; that will come out with the score.
-        let bounded = view.bounds(&self.known, &distances[..rows.rows()], &mut bounds);
+        let bounded = view.bounds(&self.known, distances, &mut bounds);
         let mut bounds = bounds.into_iter().enumerate();
         for part in &mut self.parts {
             for (slot, (at, bound)) in bits(part.judged).zip(&mut bounds) {

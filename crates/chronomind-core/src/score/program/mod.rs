@@ -145,10 +145,19 @@ impl Program {
                 rest[0].read(operation, boxes);
                 rest[0].compute(operation, before, boxes.count);
             }
-            parts.0.clear();
-            let found = self.parts.iter().map(|&register| ranges[register].clone());
-            parts.0.extend(found);
+            for (register, part) in self.each_part(parts) {
+                part.copy(&ranges[register], boxes.count);
+            }
         });
+    }
+
+    /// The registers that parts are of, each with its part.
+    fn each_part<'a>(&self, parts: &'a mut Parts) -> impl Iterator<Item = (usize, &'a mut Ranges)> {
+        if parts.0.len() != self.parts.len() {
+            let empty = |&register: &usize| Ranges::new(&self.operations[register]);
+            parts.0 = self.parts.iter().map(empty).collect();
+        }
+        self.parts.iter().copied().zip(&mut parts.0)
     }
 
     /// What follows from the attributes of some rows, each a box of its own.
@@ -160,9 +169,9 @@ impl Program {
                 columns,
                 rows,
             });
-            parts.0.clear();
-            let points = |&register: &usize| Ranges::points(&columns[register], rows.rows());
-            parts.0.extend(self.parts.iter().map(points));
+            for (register, part) in self.each_part(parts) {
+                part.hold(&columns[register], rows.rows());
+            }
         });
     }
 
@@ -175,7 +184,7 @@ impl Program {
     ) -> T {
         self.with_ranges(|ranges| {
             for (&register, part) in self.parts.iter().zip(&parts.0) {
-                ranges[register].clone_from(part);
+                ranges[register].copy(part, distances.ranges.len());
             }
             wide(OverBoxes {
                 program: self,

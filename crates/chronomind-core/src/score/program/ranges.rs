@@ -14,7 +14,7 @@ use super::Operation;
 use super::interval::{Interval, NOTHING};
 use super::lanes::Column;
 use super::range::{attribute, binary, has_key, select, unary, variadic};
-use crate::postings::bits;
+use crate::postings::{bits, packed};
 
 /// A register: the range of each box.
 #[derive(Debug, Clone)]
@@ -34,6 +34,11 @@ pub(in crate::score) struct Ranges {
 pub struct Parts(pub(super) Vec<Ranges>);
 
 impl Parts {
+    /// Forgets all boxes but those that the mask has bits for, which move together.
+    pub fn keep(&mut self, boxes: u64) {
+        self.0.iter_mut().for_each(|part| part.keep(boxes));
+    }
+
     /// Memory of what is held, in bytes.
     pub fn bytes(&self) -> usize {
         self.0.capacity() * size_of::<Ranges>()
@@ -93,28 +98,37 @@ impl Ranges {
         self.null = bit(self.null, range.has_null());
     }
 
+    fn keep(&mut self, boxes: u64) {
+        for (to, from) in bits(boxes).enumerate() {
+            (self.low[to], self.high[to]) = (self.low[from], self.high[from]);
+        }
+        self.nan = packed(self.nan, boxes);
+        self.null = packed(self.null, boxes);
+    }
+
     fn each(&mut self, count: usize, range: impl Fn(usize) -> Interval) {
         (0..count).for_each(|number| self.set(number, range(number)));
     }
 
-    /// The register of values that are known.
+    /// Takes over the values of the first so many rows.
     #[inline(always)]
-    pub(super) fn points(column: &Column, count: usize) -> Ranges {
-        let mut points = Ranges {
-            low: column.values,
-            high: column.values,
-            nan: 0,
-            null: column.nulls,
-            constant: None,
-        };
-        for (i, value) in column.values[..count].iter().enumerate() {
-            points.nan |= u64::from(value.is_nan()) << i;
+    pub(super) fn hold(&mut self, column: &Column, count: usize) {
+        let values = &column.values[..count];
+        self.low[..count].copy_from_slice(values);
+        self.high[..count].copy_from_slice(values);
+        let nan = values.iter().enumerate();
+        let nan = nan.fold(0, |nan, (i, value)| nan | u64::from(value.is_nan()) << i);
+        (self.nan, self.null) = (nan & !column.nulls, column.nulls);
+        for i in bits(self.nan | self.null) {
+            (self.low[i], self.high[i]) = (NOTHING.low, NOTHING.high);
         }
-        points.nan &= !points.null;
-        for i in bits(points.nan | points.null) {
-            (points.low[i], points.high[i]) = (NOTHING.low, NOTHING.high);
-        }
-        points
+    }
+
+    /// Takes over the ranges of the first so many boxes.
+    pub(super) fn copy(&mut self, from: &Ranges, count: usize) {
+        self.low[..count].copy_from_slice(&from.low[..count]);
+        self.high[..count].copy_from_slice(&from.high[..count]);
+        (self.nan, self.null) = (from.nan, from.null);
     }
 
     /// Computes the register of the distance, of which `limits` are the least there is and the greatest.
