@@ -65,8 +65,12 @@ fn unit_of(most: f32, steps: i32) -> f32 {
     if unit.is_normal() { unit } else { 0.0 }
 }
 
-/// A relative error, rounded up; infinite where there is no telling.
+/// A relative error, rounded up; infinite where there is no telling, or the length itself is rounded too
+/// coarsely.
 fn relative(squared: f64, length: f64) -> f32 {
+    if length != 0.0 && !(length as f32).is_normal() {
+        return f32::INFINITY;
+    }
     let error = squared.sqrt() / length;
     if error.is_nan() {
         return if squared == 0.0 { 0.0 } else { f32::INFINITY };
@@ -397,6 +401,22 @@ mod tests {
         };
         assert!(!clear(&near(1.001)));
         assert!(clear(&near(90.0)));
+    }
+
+    #[test]
+    fn lengths_that_are_rounded_coarsely_tell_nothing() {
+        let sign = |i: usize| if i.is_multiple_of(3) { -1.0 } else { 1.0 };
+        let vector = |x: f32| (0..65).map(|i| x * sign(i)).collect::<Vec<_>>();
+        for (long, short) in [(1.4e18, 1.2e-45), (5e25, 4e-43)] {
+            for (query_of, coded) in [(long, short), (short, long)] {
+                let mut code = vec![0; 65];
+                let scale = encode(&vector(coded), &mut code);
+                let mut query = CodeQuery::default();
+                query.set(&vector(query_of));
+                let estimates = estimate(&query, Metric::InnerProduct, &code, scale);
+                assert_eq!(estimates.errors[0], f32::INFINITY);
+            }
+        }
     }
 
     /// A unit that cannot be told closely, and a length that cannot be told at all.

@@ -90,9 +90,9 @@ impl<'r> GraphNear<'r> {
         self.graph.config().metric
     }
 
-    /// The distance of the settled node at a place in their order, if there is one.
+    /// The distance of the settled node at a place in their order, if there is one that is a number.
     fn settled_at(&self, place: Option<usize>) -> Option<f64> {
-        let key = self.keys.get(place?)?;
+        let key = self.keys.get(place?).filter(|key| !key.is_nan())?;
         Some(self.metric().distance(*key))
     }
 }

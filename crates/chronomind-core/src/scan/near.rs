@@ -45,9 +45,7 @@ pub trait Near {
 
     /// Whether the distance of a node may be NaN. The stream has nothing to give then, and its frontier stays
     /// where it is.
-    fn overflows(&self) -> bool {
-        false
-    }
+    fn overflows(&self) -> bool;
 
     /// The distance of every row that has a vector, where it is the same for all of them.
     fn fixed(&self) -> Option<Fixed> {
@@ -95,6 +93,10 @@ impl Near for Fixed {
 
     fn brackets(&mut self, nodes: &[u32], brackets: &mut Vec<Bracket>) {
         brackets.extend(nodes.iter().map(|_| (f64::NEG_INFINITY, f64::INFINITY)));
+    }
+
+    fn overflows(&self) -> bool {
+        false
     }
 
     fn head(&self, _node: u32) -> &AtomicU32 {

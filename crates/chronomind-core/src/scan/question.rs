@@ -1,7 +1,7 @@
 //! What is searched for, and how far that has been seen.
 
 use super::near::{Bracket, Care, Fixed, Near};
-use crate::postings::{Columns, Filter, Postings, Siblings, Zone, ZoneBounds};
+use crate::postings::{Columns, Filter, Postings, Siblings, Zone, ZoneBounds, packed};
 use crate::score::{Batch, Bounds, Distances, LANES, Order, Parts, Program};
 
 /// What is searched for.
@@ -74,6 +74,7 @@ impl Known {
     /// Forgets all rows but those that the mask has bits for, which move together.
     pub(super) fn keep(&mut self, rows: u64) {
         self.count = rows.count_ones() as usize;
+        (self.null, self.nan) = (packed(self.null, rows), packed(self.nan, rows));
         self.order.keep(rows);
         self.condition.keep(rows);
     }

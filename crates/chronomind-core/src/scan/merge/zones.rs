@@ -92,7 +92,8 @@ impl Merge {
         }
     }
 
-    /// Puts off those rows of the parts that are not wanted in this round.
+    /// Puts off those rows of the parts that are not wanted in this round, and drops those for which the
+    /// condition cannot hold.
     ///
     /// What their attributes are settles it for most; the codes of the others' vectors are looked at.
     fn put_off<O: Order, N: Near>(&mut self, view: &View<'_, '_, O>, near: &mut N) {
@@ -100,8 +101,11 @@ impl Merge {
         if view.fixed.is_some() || view.overflows {
             return;
         }
-        let Some(threshold) = self.ranked.threshold() else {
-            return;
+        let conditional = view.question.condition.is_some();
+        let threshold = match self.ranked.threshold() {
+            Some(threshold) => threshold,
+            None if conditional => u64::MAX,
+            None => return,
         };
         let reach = view.reach.nearest;
         let mut distances = [(reach, f64::INFINITY); LANES];
@@ -141,15 +145,25 @@ impl Merge {
         near.brackets(&self.nodes, &mut self.brackets);
         self.visits.bounded += self.nodes.len() as u64;
         for (range, &(nearest, farthest)) in distances.iter_mut().zip(&self.brackets) {
-            // Else the graph has passed the row over, which shows here.
-            let nearest = if farthest >= reach {
+            // Else the graph has passed the row over, which shows here. It may have in any case, and the
+            // condition is to hold then if it does.
+            let nearest = if farthest >= reach && !conditional {
                 nearest.max(reach)
             } else {
                 nearest
             };
             *range = (nearest, farthest);
         }
-        self.judge(view, threshold, &distances);
+        let bounded = self.judge(view, threshold, &distances);
+        let mut bounded = (0..LANES).map(|at| bounded >> at & 1 != 0);
+        for part in &mut self.parts {
+            let dropped = bits(part.judged).zip(&mut bounded);
+            part.slots &= !mask(
+                dropped
+                    .filter(|&(_, bounded)| !bounded)
+                    .map(|(slot, _)| slot),
+            );
+        }
     }
 
     /// Gets to know the judged rows.
@@ -165,15 +179,14 @@ impl Merge {
     }
 
     /// Puts off those of the judged rows, which are known, whose bound is above the threshold, given what
-    /// there is to say of their distances in their order.
+    /// there is to say of their distances in their order. Tells for which of them the condition may hold.
     fn judge<O: Order>(
         &mut self,
         view: &View<'_, '_, O>,
         threshold: u64,
         distances: &[Bracket; LANES],
-    ) {
+    ) -> u64 {
         let mut bounds = [0; LANES];
-        // Where the condition cannot hold there is no bound; that will come out with the score.
         let bounded = view.bounds(&self.known, distances, &mut bounds);
         let mut bounds = bounds.into_iter().enumerate();
         for part in &mut self.parts {
@@ -185,5 +198,6 @@ impl Merge {
                 }
             }
         }
+        bounded
     }
 }

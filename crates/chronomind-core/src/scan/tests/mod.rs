@@ -463,6 +463,37 @@ fn a_threshold_that_few_rows_pass_ends_the_search() {
     }
 }
 
+/// Rows without a distance pass it, and bring the blocks along in which they are.
+#[test]
+fn of_rows_around_those_without_a_distance_only_what_may_pass_is_measured() {
+    let heap = HeapRegion::new(2_000 * UNIT);
+    let distances = (0..5_000).map(|i| 0.4 + 0.6 * uniform(i).powf(0.3));
+    let world = World::new(&heap, distances.collect());
+    let rows: Vec<Model> = (0..5_000)
+        .map(|id| Model {
+            id,
+            at: match id % 50 {
+                0 => At::NoDistance,
+                _ => At::Node(id),
+            },
+            keys: [None; ATTRIBUTES],
+            dead: false,
+        })
+        .collect();
+    rows.iter().for_each(|model| world.publish(model));
+    let condition = Some(program("1 - distance > 0.5"));
+    let order = AnyOrder::Nearest;
+    let filter = Filter::default();
+    let expected = linear(&world, &rows, &order, &filter, condition.as_ref(), None);
+    let mut near = Sorted::new(&world, 32, &HashSet::new());
+    let mut scan = Scan::new(order.clone(), filter, condition, ATTRIBUTES, 100, MEMORY);
+    let found = drain(&mut scan, &world.postings, &mut near);
+    assert!(check_set(&order, &found, &expected).is_ok());
+    assert!(expected.len() > 10);
+    // Of every third, nothing is known before.
+    assert!(near.measured < 1_800, "{}", near.measured);
+}
+
 #[test]
 fn a_step_is_short_where_all_that_wait_are_gone() {
     let heap = HeapRegion::new(2_000 * UNIT);
