@@ -224,6 +224,14 @@ impl<'r> Postings<'r> {
         }
     }
 
+    /// Asks for what a search reads of some rows of a block, with those keys that `wanted` has attribute bits
+    /// for.
+    pub fn prefetch_rows(&self, number: u32, rows: u64, wanted: u32) {
+        if let Some(block) = self.block(number) {
+            bits(rows).for_each(|slot| block.prefetch(slot, wanted));
+        }
+    }
+
     /// Asks for the masks of a block, and for all its keys of the attributes in `wanted`.
     pub fn prefetch_block(&self, number: u32, wanted: u32) {
         if let Some(block) = self.block(number) {

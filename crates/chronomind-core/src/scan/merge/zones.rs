@@ -44,14 +44,19 @@ impl Merge {
         let (mut room, mut places) = (LANES as u32, 0_u64);
         let mut next = self.unseen.visit(&view);
         while let Some(visit) = next {
-            let block = postings.block(visit.block);
-            let slots = block.map_or(0, |block| {
-                let passing = match visit.matching {
-                    Some(matching) => matching & block.live(),
-                    None => work.question.filter.matches(&block, block.live()),
-                };
-                passing & !self.taken.of(visit.block)
-            });
+            let slots = match visit.matching {
+                Some(matching) => {
+                    // They are waited for together, once all blocks of the visit are known.
+                    postings.prefetch_rows(visit.block, matching, work.question.scored);
+                    matching
+                }
+                None => {
+                    let block = postings.block(visit.block);
+                    let filter = &work.question.filter;
+                    let passing = block.map_or(0, |block| filter.matches(&block, block.live()));
+                    passing & !self.taken.of(visit.block)
+                }
+            };
             self.parts.push(Part {
                 place: visit.place,
                 number: visit.block,
@@ -67,6 +72,10 @@ impl Merge {
         }
         if self.parts.is_empty() {
             return;
+        }
+        for part in &mut self.parts {
+            let live = postings.block(part.number).map_or(0, |block| block.live());
+            part.slots &= live & !self.taken.of(part.number);
         }
         self.put_off(&view, near);
         let left = self.parts.iter().map(|part| Left {
