@@ -157,13 +157,7 @@ proptest! {
         stop_at in prop::collection::hash_set(0..200_u32, 0..9),
     ) {
         let heap = HeapRegion::new(2_000 * UNIT);
-        let world = World::new(&heap, distances);
-        for model in &mut rows {
-            if let At::Node(node) = &mut model.at {
-                *node %= world.distances.len() as u32;
-            }
-            world.publish(model);
-        }
+        let world = World::of(&heap, distances, &mut rows);
         let filter: Filter = filter.into_iter().collect();
         let lost = lost.unwrap_or_default();
         let mut near = Sorted::new(&world, chunk, &lost);
@@ -229,13 +223,7 @@ proptest! {
             }
         }
         let heap = HeapRegion::new(2_000 * UNIT);
-        let world = World::new(&heap, distances);
-        for model in &mut rows {
-            if let At::Node(node) = &mut model.at {
-                *node %= world.distances.len() as u32;
-            }
-            world.publish(model);
-        }
+        let world = World::of(&heap, distances, &mut rows);
         let filter: Filter = filter.into_iter().collect();
         let expected = linear(&world, &rows, &order, &filter, condition.as_ref(), None);
         let mut near = Sorted::new(&world, 8, &HashSet::new());
@@ -256,13 +244,7 @@ proptest! {
         fixed in prop::sample::select(vec![Fixed::Null, Fixed::NaN]),
     ) {
         let heap = HeapRegion::new(2_000 * UNIT);
-        let world = World::new(&heap, vec![0.5]);
-        for model in &mut rows {
-            if let At::Node(node) = &mut model.at {
-                *node = 0;
-            }
-            world.publish(model);
-        }
+        let world = World::of(&heap, vec![0.5], &mut rows);
         let filter: Filter = filter.into_iter().collect();
         let expected = linear(&world, &rows, &order, &filter, condition.as_ref(), Some(fixed));
         let mut scan = Scan::new(order.clone(), filter, condition, ATTRIBUTES, 10, memory);

@@ -59,6 +59,18 @@ impl<'r> World<'r> {
         }
     }
 
+    /// With rows at any of the nodes, which count from the first again after the last.
+    pub(super) fn of(heap: &'r HeapRegion, distances: Vec<f64>, rows: &mut [Model]) -> World<'r> {
+        let world = World::new(heap, distances);
+        for model in rows {
+            if let At::Node(node) = &mut model.at {
+                *node %= world.distances.len() as u32;
+            }
+            world.publish(model);
+        }
+        world
+    }
+
     pub(super) fn publish(&self, model: &Model) {
         let place = match model.at {
             At::Node(node) => Place::Node {
