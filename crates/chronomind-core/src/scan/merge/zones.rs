@@ -154,8 +154,8 @@ impl Merge {
         near.brackets(&self.nodes, &mut self.brackets);
         self.visits.bounded += self.nodes.len() as u64;
         for (range, &(nearest, farthest)) in distances.iter_mut().zip(&self.brackets) {
-            // Else the graph has passed the row over, which shows here. It may have in any case, and the
-            // condition is to hold then if it does.
+            // Else the graph has passed the row over, which shows here. Where there is a condition that is
+            // allowed for in any case: rows are dropped by it.
             let nearest = if farthest >= reach && !conditional {
                 nearest.max(reach)
             } else {

@@ -345,7 +345,7 @@ impl Unseen {
             return self.common(view, FARTHEST) != Some(now);
         }
         if view.question.scored == 0 {
-            // Only a row without a distance may pass any more, where no other does: of that the graph has none.
+            // Where no row with a distance can pass any more, the graph has none to give.
             self.bounds.forget(false);
             if view.bound_of(view.reach.nearest, &self.bounds).is_none() {
                 return false;

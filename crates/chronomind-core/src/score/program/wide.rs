@@ -64,7 +64,9 @@ mod x86_64 {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Width {
     Plain,
+    #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "x86_64")]
     Avx512,
 }
 
@@ -90,7 +92,7 @@ impl Width {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Width::Avx512 => unsafe { x86_64::avx512(loops) },
-            _ => loops.run(),
+            Width::Plain => loops.run(),
         }
     }
 }
