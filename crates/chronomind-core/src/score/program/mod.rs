@@ -12,6 +12,7 @@
 
 mod blend;
 mod compile;
+mod exponential;
 mod interval;
 mod lanes;
 mod range;
@@ -139,12 +140,11 @@ impl Program {
     /// What follows from the attributes of some boxes.
     pub fn parts(&self, boxes: &Boxes<'_>, parts: &mut Parts) {
         self.with_ranges(|ranges| {
-            for &register in &self.settled {
-                let (before, rest) = ranges.split_at_mut(register);
-                let operation = &self.operations[register];
-                rest[0].read(operation, boxes);
-                rest[0].compute(operation, before, boxes.count);
-            }
+            wide(OverAttributes {
+                program: self,
+                ranges,
+                boxes,
+            });
             for (register, part) in self.each_part(parts) {
                 part.copy(&ranges[register], boxes.count);
             }
@@ -237,6 +237,25 @@ impl<I: Iterator<Item = usize>> Loops for OverRows<'_, I> {
         for register in self.registers {
             let (before, rest) = self.columns.split_at_mut(register);
             rest[0].compute(&self.operations[register], before, self.rows);
+        }
+    }
+}
+
+/// The registers of boxes that follow from attributes alone, to be computed.
+struct OverAttributes<'a> {
+    program: &'a Program,
+    ranges: &'a mut [Ranges],
+    boxes: &'a Boxes<'a>,
+}
+
+impl Loops for OverAttributes<'_> {
+    #[inline(always)]
+    fn run(self) {
+        for &register in &self.program.settled {
+            let (before, rest) = self.ranges.split_at_mut(register);
+            let operation = &self.program.operations[register];
+            rest[0].read(operation, self.boxes);
+            rest[0].compute(operation, before, self.boxes.count);
         }
     }
 }

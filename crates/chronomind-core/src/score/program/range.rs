@@ -9,7 +9,7 @@ use super::super::expr::{Binary, Unary, Variadic};
 use super::super::{AttributeKind, Bounds, encode_float};
 use super::interval::{Interval, NOTHING, NUMBERS, Truth};
 use super::lanes::power;
-use super::{Operation, number};
+use super::{Operation, exponential, number};
 
 impl Interval {
     /// The interval of an operation before any zone is known.
@@ -154,14 +154,11 @@ fn of_numbers(function: Unary, low: f64, high: f64) -> Interval {
         Unary::Abs if low >= 0.0 => monotone(f64::abs),
         Unary::Abs if high <= 0.0 => of_numbers(Unary::Negate, low, high),
         Unary::Abs => Interval::between(0.0, high.max(-low)),
-        Unary::Exp => {
-            let ends = both_ends(low, high, f64::exp);
-            let widened = widened(ends.low, ends.high);
-            Interval {
-                low: widened.low.max(0.0),
-                ..widened
-            }
-        }
+        Unary::Exp => Interval {
+            low: exponential::below(low),
+            high: exponential::above(high),
+            ..NOTHING
+        },
         Unary::Ln => of_positive(f64::ln),
         Unary::Log10 => of_positive(f64::log10),
         Unary::Sqrt => of_positive(f64::sqrt),
@@ -264,6 +261,15 @@ fn raise(x: &Interval, y: &Interval) -> Interval {
 }
 
 fn raise_numbers(x: &Interval, y: &Interval) -> Interval {
+    let ordinary = x.low == x.high && y.low.is_finite() && y.high.is_finite();
+    if let Some(logarithm) = exponential::logarithm(x.low).filter(|_| ordinary) {
+        let (low, high) = exponential::powers(logarithm, y.low, y.high);
+        return Interval {
+            low,
+            high,
+            ..NOTHING
+        };
+    }
     let corners = |x: &Interval| {
         let at = |base: f64| both_ends(y.low, y.high, |exponent| power(base, exponent));
         let (low, high) = if x.low == x.high {

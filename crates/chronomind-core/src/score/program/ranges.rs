@@ -4,16 +4,17 @@
 //! what an expression makes of attributes alone is often dear: a decay is an exponential. So it is
 //! computed once ([`Parts`]), and of rows, each of which is a point, as rows are scored (`lanes`).
 //!
-//! Arithmetic on ordinary intervals is a loop that the compiler makes vector instructions of.
-//! Whatever is not ordinary (no number, an infinity, a divisor through 0) is left to the operation
-//! on a single interval, and so are the operations that are not worth a loop of their own.
+//! What usual scores are made of (attributes, arithmetic, exponentials, comparisons and choices) is loops over
+//! ordinary intervals that the compiler makes vector instructions of. Whatever is not ordinary (no number, an
+//! infinity, a divisor through 0) is left to the operation on a single interval, and so are the operations that
+//! are not worth a loop of their own.
 
-use super::super::expr::{Binary, Unary};
-use super::super::{Boxes, Distances, LANES};
-use super::Operation;
+use super::super::expr::{Binary, Unary, Variadic};
+use super::super::{AttributeKind, Boxes, Distances, LANES};
 use super::interval::{Interval, NOTHING};
 use super::lanes::Column;
-use super::range::{attribute, binary, has_key, select, unary, variadic};
+use super::range::{self, binary, select, unary, variadic};
+use super::{Operation, exponential, number};
 use crate::postings::{bits, packed};
 
 /// A register: the range of each box.
@@ -142,15 +143,58 @@ impl Ranges {
     }
 
     /// Computes the register of what is read of an attribute.
+    #[inline(always)]
     pub(super) fn read(&mut self, operation: &Operation, boxes: &Boxes<'_>) {
         match *operation {
-            Operation::Attribute(number, kind) => self.each(boxes.count, |i| {
-                attribute(kind, boxes.keys(number, i), boxes.has_null(number, i))
-            }),
-            Operation::HasKey(number, key) => self.each(boxes.count, |i| {
-                has_key(key, boxes.keys(number, i), boxes.has_null(number, i))
-            }),
+            // A kind a loop, so that none has the match inside.
+            Operation::Attribute(number, kind) => match kind {
+                AttributeKind::Int => self.take(number, AttributeKind::Int, boxes),
+                AttributeKind::Date => self.take(number, AttributeKind::Date, boxes),
+                AttributeKind::Timestamp => self.take(number, AttributeKind::Timestamp, boxes),
+                AttributeKind::Float => self.take(number, AttributeKind::Float, boxes),
+                AttributeKind::Hash => self.take(number, AttributeKind::Hash, boxes),
+            },
+            Operation::HasKey(number, key) => {
+                let column = number * boxes.stride..number * boxes.stride + boxes.count;
+                let keys = boxes.low[column.clone()].iter().zip(&boxes.high[column]);
+                let (mut holds, mut fails) = (0, 0);
+                for (i, (&least, &most)) in keys.enumerate() {
+                    holds |= u64::from((least <= key) & (key <= most)) << i;
+                    fails |= u64::from((least <= most) & ((least != key) | (most != key))) << i;
+                }
+                let null = boxes.nulls[number];
+                self.tell(boxes.count, Truths { holds, fails, null });
+            }
             _ => {}
+        }
+    }
+
+    /// The values of an attribute.
+    #[inline(always)]
+    fn take(&mut self, attribute: usize, kind: AttributeKind, boxes: &Boxes<'_>) {
+        let column = attribute * boxes.stride..attribute * boxes.stride + boxes.count;
+        let ends = self.low.iter_mut().zip(&mut self.high);
+        let keys = boxes.low[column.clone()].iter().zip(&boxes.high[column]);
+        let mut ordinary = true;
+        for ((low, high), (&least, &most)) in ends.zip(keys) {
+            let none = least > most;
+            *low = if none {
+                NOTHING.low
+            } else {
+                number(kind, least)
+            };
+            *high = if none {
+                NOTHING.high
+            } else {
+                number(kind, most)
+            };
+            ordinary &= !(low.is_nan() | high.is_nan());
+        }
+        (self.nan, self.null) = (0, boxes.nulls[attribute]);
+        if !ordinary {
+            self.each(boxes.count, |i| {
+                range::attribute(kind, boxes.keys(attribute, i), boxes.has_null(attribute, i))
+            });
         }
     }
 
@@ -170,6 +214,35 @@ impl Ranges {
                 }
                 (self.nan, self.null) = (x.nan, x.null);
             }
+            Operation::Unary(Unary::Exp, x) => {
+                let x = &before[x];
+                for i in 0..count {
+                    let none = x.low[i] > x.high[i];
+                    let (low, high) = (exponential::below(x.low[i]), exponential::above(x.high[i]));
+                    self.low[i] = if none { NOTHING.low } else { low };
+                    self.high[i] = if none { NOTHING.high } else { high };
+                }
+                (self.nan, self.null) = (x.nan, x.null);
+            }
+            Operation::Unary(Unary::IsNull, x) => {
+                let (holds, fails) = (
+                    before[x].null,
+                    before[x].nan | before[x].have_numbers(count),
+                );
+                self.tell(
+                    count,
+                    Truths {
+                        holds,
+                        fails,
+                        null: 0,
+                    },
+                );
+            }
+            Operation::Unary(Unary::Not, x) => {
+                let Truths { holds, fails, null } = before[x].truths(count);
+                let (holds, fails) = (fails, holds);
+                self.tell(count, Truths { holds, fails, null });
+            }
             Operation::Unary(function, x) => {
                 self.each(count, |i| unary(function, &before[x].get(i)));
             }
@@ -177,19 +250,103 @@ impl Ranges {
                 self.binary(count, function, &before[x], &before[y]);
             }
             Operation::Variadic(function, x, y) => {
-                self.each(count, |i| {
-                    variadic(function, &before[x].get(i), &before[y].get(i))
-                });
+                self.variadic(count, function, &before[x], &before[y]);
             }
             Operation::Select(condition, x, y) => {
-                self.each(count, |i| {
-                    select(
-                        &before[condition].get(i),
-                        before[x].get(i),
-                        before[y].get(i),
-                    )
-                });
+                let (condition, x, y) = (&before[condition], &before[x], &before[y]);
+                let Truths { holds, fails, null } = condition.truths(count);
+                // The rule is that all boxes agree.
+                match (holds & lanes(count), (fails | null) & lanes(count)) {
+                    (0, _) => self.copy(y, count),
+                    (_, 0) => self.copy(x, count),
+                    _ => self.each(count, |i| select(&condition.get(i), x.get(i), y.get(i))),
+                }
             }
+        }
+    }
+
+    /// What a condition can be in the first so many boxes.
+    #[inline(always)]
+    fn truths(&self, count: usize) -> Truths {
+        let (mut holds, mut fails) = (0, 0);
+        for (i, (&low, &high)) in self.low[..count]
+            .iter()
+            .zip(&self.high[..count])
+            .enumerate()
+        {
+            holds |= u64::from((low <= high) & ((low != 0.0) | (high != 0.0))) << i;
+            fails |= u64::from((low <= 0.0) & (0.0 <= high)) << i;
+        }
+        Truths {
+            holds: holds | self.nan,
+            fails,
+            null: self.null,
+        }
+    }
+
+    #[inline(always)]
+    fn have_numbers(&self, count: usize) -> u64 {
+        let ends = self.low[..count].iter().zip(&self.high[..count]);
+        ends.enumerate().fold(0, |mask, (i, (low, high))| {
+            mask | u64::from(low <= high) << i
+        })
+    }
+
+    /// Makes it a condition.
+    #[inline(always)]
+    fn tell(&mut self, count: usize, truths: Truths) {
+        let ends = self.low.iter_mut().zip(&mut self.high);
+        for (i, (low, high)) in ends.take(count).enumerate() {
+            let (holds, fails) = (truths.holds >> i & 1 != 0, truths.fails >> i & 1 != 0);
+            *low = if fails {
+                0.0
+            } else if holds {
+                1.0
+            } else {
+                NOTHING.low
+            };
+            *high = if holds {
+                1.0
+            } else if fails {
+                0.0
+            } else {
+                NOTHING.high
+            };
+        }
+        (self.nan, self.null) = (0, truths.null);
+    }
+
+    #[inline(always)]
+    fn variadic(&mut self, count: usize, function: Variadic, x: &Ranges, y: &Ranges) {
+        let odd = x.nan | y.nan | x.null | y.null;
+        match function {
+            Variadic::Coalesce if x.null & lanes(count) == 0 => return self.copy(x, count),
+            Variadic::Coalesce => {
+                return self.each(count, |i| variadic(function, &x.get(i), &y.get(i)));
+            }
+            Variadic::Least => self.of_ends(count, x, y, min),
+            Variadic::Greatest => self.of_ends(count, x, y, max),
+        }
+        (self.nan, self.null) = (0, 0);
+        for i in bits(odd & lanes(count)) {
+            self.set(i, variadic(function, &x.get(i), &y.get(i)));
+        }
+    }
+
+    /// A function that grows with both arguments, where both are numbers; nothing elsewhere.
+    #[inline(always)]
+    fn of_ends(
+        &mut self,
+        count: usize,
+        x: &Ranges,
+        y: &Ranges,
+        function: impl Fn(f64, f64) -> f64,
+    ) {
+        for i in 0..count {
+            let none = (x.low[i] > x.high[i]) | (y.low[i] > y.high[i]);
+            let (low, high) = (function(x.low[i], y.low[i]), function(x.high[i], y.high[i]));
+            self.low[i] = if none { NOTHING.low } else { low };
+            self.high[i] = if none { NOTHING.high } else { high };
         }
     }
 
@@ -231,7 +388,68 @@ impl Ranges {
                 };
                 (low + ordinary, high)
             }),
-            _ => self.each(count, |i| binary(function, &x.get(i), &y.get(i))),
+            Binary::Power => match x.constant.and_then(exponential::logarithm) {
+                Some(logarithm) => self.raise(count, logarithm, x, y),
+                None => self.each(count, |i| binary(function, &x.get(i), &y.get(i))),
+            },
+            Binary::And | Binary::Or => {
+                self.tell(count, x.truths(count).connect(function, y.truths(count)));
+            }
+            Binary::Less => self.compare(count, function, x, y, |x, y| (x.0 < y.1, x.1 >= y.0)),
+            Binary::GreaterEqual => {
+                self.compare(count, function, x, y, |x, y| (x.1 >= y.0, x.0 < y.1))
+            }
+            Binary::Greater => self.compare(count, function, x, y, |x, y| (y.0 < x.1, y.1 >= x.0)),
+            Binary::LessEqual => {
+                self.compare(count, function, x, y, |x, y| (y.1 >= x.0, y.0 < x.1))
+            }
+            Binary::Equal => {
+                self.compare(count, function, x, y, |x, y| (overlap(x, y), differ(x, y)))
+            }
+            Binary::NotEqual => {
+                self.compare(count, function, x, y, |x, y| (differ(x, y), overlap(x, y)))
+            }
+        }
+    }
+
+    /// The powers of a constant with that logarithm.
+    #[inline(always)]
+    fn raise(&mut self, count: usize, logarithm: f64, x: &Ranges, y: &Ranges) {
+        let mut ordinary = y.nan & lanes(count) == 0;
+        for i in 0..count {
+            let (low, high) = (y.low[i], y.high[i]);
+            (self.low[i], self.high[i]) = exponential::powers(logarithm, low, high);
+            ordinary &= is_ordinary((low, high));
+        }
+        (self.nan, self.null) = (0, y.null);
+        if !ordinary {
+            self.each(count, |i| binary(Binary::Power, &x.get(i), &y.get(i)));
+        }
+    }
+
+    /// A comparison, of which it is said for two ranges of numbers whether it may hold and whether it may
+    /// fail.
+    #[inline(always)]
+    fn compare(
+        &mut self,
+        count: usize,
+        function: Binary,
+        x: &Ranges,
+        y: &Ranges,
+        of_numbers: impl Fn((f64, f64), (f64, f64)) -> (bool, bool),
+    ) {
+        let (mut holds, mut fails) = (0, 0);
+        for i in 0..count {
+            let (xs, ys) = ((x.low[i], x.high[i]), (y.low[i], y.high[i]));
+            let numbers = (xs.0 <= xs.1) & (ys.0 <= ys.1);
+            let (may_hold, may_fail) = of_numbers(xs, ys);
+            holds |= u64::from(numbers & may_hold) << i;
+            fails |= u64::from(numbers & may_fail) << i;
+        }
+        let null = x.null | y.null;
+        self.tell(count, Truths { holds, fails, null });
+        for i in bits((x.nan | y.nan) & lanes(count)) {
+            self.set(i, binary(function, &x.get(i), &y.get(i)));
         }
     }
 
@@ -290,6 +508,47 @@ impl Ranges {
             }
         }
     }
+}
+
+/// What a condition can be in each of some boxes, a bit each.
+struct Truths {
+    holds: u64,
+    fails: u64,
+    null: u64,
+}
+
+impl Truths {
+    #[inline(always)]
+    fn connect(self, function: Binary, other: Truths) -> Truths {
+        let (x, y) = (self, other);
+        match function {
+            Binary::And => Truths {
+                holds: x.holds & y.holds,
+                fails: x.fails | y.fails,
+                null: x.null & (y.holds | y.null) | y.null & (x.holds | x.null),
+            },
+            _ => Truths {
+                holds: x.holds | y.holds,
+                fails: x.fails & y.fails,
+                null: x.null & (y.fails | y.null) | y.null & (x.fails | x.null),
+            },
+        }
+    }
+}
+
+/// A bit for each of the first so many boxes.
+fn lanes(count: usize) -> u64 {
+    u64::MAX >> (LANES - count.clamp(1, LANES))
+}
+
+/// Some number of one may be one of the other.
+fn overlap(x: (f64, f64), y: (f64, f64)) -> bool {
+    (x.0 <= y.1) & (y.0 <= x.1)
+}
+
+/// Some number of one may be none of the other.
+fn differ(x: (f64, f64), y: (f64, f64)) -> bool {
+    (x.0 != y.0) | (x.1 != y.1) | (x.0 != x.1)
 }
 
 const SIGN: u64 = 1 << 63;
