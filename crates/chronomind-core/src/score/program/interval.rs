@@ -1,5 +1,7 @@
 //! A set of values as an interval of numbers, with NaN and NULL beside them.
 
+use std::ops::{BitAnd, BitOr};
+
 /// A set of values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
@@ -30,11 +32,33 @@ pub(super) const NUMBERS: Interval = Interval {
     marks: 0,
 };
 
-/// What a condition can be.
-pub(super) struct Truth {
-    pub(super) holds: bool,
-    pub(super) fails: bool,
-    pub(super) null: bool,
+/// What a condition can be: in one box, or in several, a bit each.
+pub(super) struct Truth<T = bool> {
+    pub(super) holds: T,
+    pub(super) fails: T,
+    pub(super) null: T,
+}
+
+impl<T: Copy + BitAnd<Output = T> + BitOr<Output = T>> Truth<T> {
+    #[inline(always)]
+    pub(super) fn and(&self, other: &Truth<T>) -> Truth<T> {
+        let (x, y) = (self, other);
+        Truth {
+            holds: x.holds & y.holds,
+            fails: x.fails | y.fails,
+            null: x.null & (y.holds | y.null) | y.null & (x.holds | x.null),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn or(&self, other: &Truth<T>) -> Truth<T> {
+        let (x, y) = (self, other);
+        Truth {
+            holds: x.holds | y.holds,
+            fails: x.fails & y.fails,
+            null: x.null & (y.fails | y.null) | y.null & (x.fails | x.null),
+        }
+    }
 }
 
 impl Interval {

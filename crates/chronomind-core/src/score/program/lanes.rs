@@ -74,7 +74,7 @@ impl Column {
     #[inline(always)]
     fn choose(&mut self, rows: usize, first: u64, x: &Column, y: &Column) {
         self.nulls = first & x.nulls | !first & y.nulls;
-        let all = u64::MAX >> (LANES - rows.clamp(1, LANES));
+        let all = lanes(rows);
         let only = match first & all {
             0 => Some(y),
             mask if mask == all => Some(x),
@@ -198,6 +198,11 @@ impl Column {
             }
         }
     }
+}
+
+/// A bit for each of the first so many, one at least.
+pub(super) fn lanes(count: usize) -> u64 {
+    u64::MAX >> (LANES - count.clamp(1, LANES))
 }
 
 fn mask(values: &[f64], holds: impl Fn(f64) -> bool) -> u64 {

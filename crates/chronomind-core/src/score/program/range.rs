@@ -334,16 +334,8 @@ fn keys(x: &Interval) -> Option<(u64, u64)> {
 
 fn connect(function: Binary, x: &Truth, y: &Truth) -> Interval {
     Interval::condition(match function {
-        Binary::And => Truth {
-            holds: x.holds && y.holds,
-            fails: x.fails || y.fails,
-            null: x.null && (y.holds || y.null) || y.null && (x.holds || x.null),
-        },
-        _ => Truth {
-            holds: x.holds || y.holds,
-            fails: x.fails && y.fails,
-            null: x.null && (y.fails || y.null) || y.null && (x.fails || x.null),
-        },
+        Binary::And => x.and(y),
+        _ => x.or(y),
     })
 }
 

@@ -11,8 +11,8 @@
 
 use super::super::expr::{Binary, Unary, Variadic};
 use super::super::{AttributeKind, Boxes, Distances, LANES};
-use super::interval::{Interval, NOTHING};
-use super::lanes::Column;
+use super::interval::{Interval, NOTHING, Truth};
+use super::lanes::{Column, lanes};
 use super::range::{self, binary, select, unary, variadic};
 use super::{Operation, exponential, number};
 use crate::postings::{bits, packed};
@@ -163,7 +163,7 @@ impl Ranges {
                     fails |= u64::from((least <= most) & ((least != key) | (most != key))) << i;
                 }
                 let null = boxes.nulls[number];
-                self.tell(boxes.count, Truths { holds, fails, null });
+                self.tell(boxes.count, Truth { holds, fails, null });
             }
             _ => {}
         }
@@ -231,7 +231,7 @@ impl Ranges {
                 );
                 self.tell(
                     count,
-                    Truths {
+                    Truth {
                         holds,
                         fails,
                         null: 0,
@@ -239,9 +239,9 @@ impl Ranges {
                 );
             }
             Operation::Unary(Unary::Not, x) => {
-                let Truths { holds, fails, null } = before[x].truths(count);
+                let Truth { holds, fails, null } = before[x].truths(count);
                 let (holds, fails) = (fails, holds);
-                self.tell(count, Truths { holds, fails, null });
+                self.tell(count, Truth { holds, fails, null });
             }
             Operation::Unary(function, x) => {
                 self.each(count, |i| unary(function, &before[x].get(i)));
@@ -254,7 +254,7 @@ impl Ranges {
             }
             Operation::Select(condition, x, y) => {
                 let (condition, x, y) = (&before[condition], &before[x], &before[y]);
-                let Truths { holds, fails, null } = condition.truths(count);
+                let Truth { holds, fails, null } = condition.truths(count);
                 // The rule is that all boxes agree.
                 match (holds & lanes(count), (fails | null) & lanes(count)) {
                     (0, _) => self.copy(y, count),
@@ -267,7 +267,7 @@ impl Ranges {
 
     /// What a condition can be in the first so many boxes.
     #[inline(always)]
-    fn truths(&self, count: usize) -> Truths {
+    fn truths(&self, count: usize) -> Truth<u64> {
         let (mut holds, mut fails) = (0, 0);
         for (i, (&low, &high)) in self.low[..count]
             .iter()
@@ -277,7 +277,7 @@ impl Ranges {
             holds |= u64::from((low <= high) & ((low != 0.0) | (high != 0.0))) << i;
             fails |= u64::from((low <= 0.0) & (0.0 <= high)) << i;
         }
-        Truths {
+        Truth {
             holds: holds | self.nan,
             fails,
             null: self.null,
@@ -294,7 +294,7 @@ impl Ranges {
 
     /// Makes it a condition.
     #[inline(always)]
-    fn tell(&mut self, count: usize, truths: Truths) {
+    fn tell(&mut self, count: usize, truths: Truth<u64>) {
         let ends = self.low.iter_mut().zip(&mut self.high);
         for (i, (low, high)) in ends.take(count).enumerate() {
             let (holds, fails) = (truths.holds >> i & 1 != 0, truths.fails >> i & 1 != 0);
@@ -392,9 +392,8 @@ impl Ranges {
                 Some(logarithm) => self.raise(count, logarithm, x, y),
                 None => self.each(count, |i| binary(function, &x.get(i), &y.get(i))),
             },
-            Binary::And | Binary::Or => {
-                self.tell(count, x.truths(count).connect(function, y.truths(count)));
-            }
+            Binary::And => self.tell(count, x.truths(count).and(&y.truths(count))),
+            Binary::Or => self.tell(count, x.truths(count).or(&y.truths(count))),
             Binary::Less => self.compare(count, function, x, y, |x, y| (x.0 < y.1, x.1 >= y.0)),
             Binary::GreaterEqual => {
                 self.compare(count, function, x, y, |x, y| (x.1 >= y.0, x.0 < y.1))
@@ -447,7 +446,7 @@ impl Ranges {
             fails |= u64::from(numbers & may_fail) << i;
         }
         let null = x.null | y.null;
-        self.tell(count, Truths { holds, fails, null });
+        self.tell(count, Truth { holds, fails, null });
         for i in bits((x.nan | y.nan) & lanes(count)) {
             self.set(i, binary(function, &x.get(i), &y.get(i)));
         }
@@ -508,37 +507,6 @@ impl Ranges {
             }
         }
     }
-}
-
-/// What a condition can be in each of some boxes, a bit each.
-struct Truths {
-    holds: u64,
-    fails: u64,
-    null: u64,
-}
-
-impl Truths {
-    #[inline(always)]
-    fn connect(self, function: Binary, other: Truths) -> Truths {
-        let (x, y) = (self, other);
-        match function {
-            Binary::And => Truths {
-                holds: x.holds & y.holds,
-                fails: x.fails | y.fails,
-                null: x.null & (y.holds | y.null) | y.null & (x.holds | x.null),
-            },
-            _ => Truths {
-                holds: x.holds | y.holds,
-                fails: x.fails & y.fails,
-                null: x.null & (y.fails | y.null) | y.null & (x.fails | x.null),
-            },
-        }
-    }
-}
-
-/// A bit for each of the first so many boxes.
-fn lanes(count: usize) -> u64 {
-    u64::MAX >> (LANES - count.clamp(1, LANES))
 }
 
 /// Some number of one may be one of the other.

@@ -39,6 +39,24 @@ impl Rough {
     }
 }
 
+/// Lines as boxes, each of one row.
+pub(super) fn with_boxes<T>(lines: &[Line], then: impl FnOnce(&Boxes<'_>) -> T) -> T {
+    with_batch(lines, |batch| {
+        let keys = |without: u64| -> Vec<u64> {
+            let is_null = |i: usize| batch.nulls[i / LANES] >> (i % LANES) & 1 != 0;
+            let key = |i: usize| if is_null(i) { without } else { batch.keys[i] };
+            (0..5 * LANES).map(key).collect()
+        };
+        then(&Boxes {
+            count: LANES,
+            low: &keys(u64::MAX),
+            high: &keys(0),
+            stride: LANES,
+            nulls: batch.nulls,
+        })
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
@@ -130,19 +148,11 @@ proptest! {
         let ranking = Ranking { program, descending, nulls_first };
         let parts_of = |ranking: &Ranking, lines: &[Line], as_boxes: bool| {
             let mut parts = Parts::default();
-            with_batch(lines, |batch| {
-                if as_boxes {
-                    let low: Vec<u64> = (0..5 * LANES)
-                        .map(|i| if batch.nulls[i / LANES] >> (i % LANES) & 1 != 0 { u64::MAX } else { batch.keys[i] })
-                        .collect();
-                    let high: Vec<u64> = (0..5 * LANES)
-                        .map(|i| if batch.nulls[i / LANES] >> (i % LANES) & 1 != 0 { 0 } else { batch.keys[i] })
-                        .collect();
-                    ranking.parts(&Boxes { count: LANES, low: &low, high: &high, stride: LANES, nulls: batch.nulls }, &mut parts);
-                } else {
-                    ranking.parts_of_rows(batch, &mut parts);
-                }
-            });
+            if as_boxes {
+                with_boxes(lines, |boxes| ranking.parts(boxes, &mut parts));
+            } else {
+                with_batch(lines, |batch| ranking.parts_of_rows(batch, &mut parts));
+            }
             parts
         };
         let ask = |ranking: &Ranking, lines: &[Line], parts: &Parts| {

@@ -1,7 +1,7 @@
 //! Rows and boxes have the same values, to the bit, in instructions of every width.
 
 use super::super::wide::Width;
-use super::boxes::Rough;
+use super::boxes::{Rough, with_boxes};
 use super::*;
 
 /// The bits of a number, and one NaN: the sign of one that an operation makes is the processor's affair.
@@ -54,7 +54,24 @@ proptest! {
                 (0..lines.len()).map(of_box).collect::<Vec<_>>()
             })
         };
+        let of_attributes = |width: Width| {
+            with_boxes(&lines, |boxes| {
+                program.with_ranges(|ranges| {
+                    width.run(OverAttributes {
+                        program: &program,
+                        ranges,
+                        boxes,
+                    });
+                    let settled = program.settled.iter().map(|&register| &ranges[register]);
+                    let range = |range: Interval| (bits_of(range.low), bits_of(range.high), range.marks);
+                    settled
+                        .flat_map(|part| (0..lines.len()).map(|i| range(part.get(i))))
+                        .collect::<Vec<_>>()
+                })
+            })
+        };
         for width in Width::all() {
+            prop_assert_eq!(of_attributes(width), of_attributes(Width::Plain), "{:?}: {}", width, expr);
             prop_assert_eq!(values(width), values(Width::Plain), "{:?}: {}", width, expr);
             prop_assert_eq!(ranges(width), ranges(Width::Plain), "{:?}: {}", width, expr);
         }
