@@ -301,24 +301,29 @@ fn raise_numbers(x: &Interval, y: &Interval) -> Interval {
 
 fn compare(function: Binary, x: &Interval, y: &Interval) -> Interval {
     let null = x.has_null() || y.has_null();
-    let (Some((x_low, x_high)), Some((y_low, y_high))) = (keys(x), keys(y)) else {
+    let (Some(x), Some(y)) = (keys(x), keys(y)) else {
         return NOTHING.or_null(null);
     };
-    let less = (x_low < y_high, x_high >= y_low);
-    let greater = (y_low < x_high, y_high >= x_low);
-    let equal = (
-        x_low <= y_high && y_low <= x_high,
-        (x_low, y_low) != (x_high, y_high) || x_low != y_low,
-    );
-    let (holds, fails) = match function {
-        Binary::Less => less,
-        Binary::GreaterEqual => (less.1, less.0),
-        Binary::Greater => greater,
-        Binary::LessEqual => (greater.1, greater.0),
-        Binary::NotEqual => (equal.1, equal.0),
-        _ => equal,
-    };
+    let (holds, fails) = comparison(function, x, y);
     Interval::condition(Truth { holds, fails, null })
+}
+
+/// Whether a comparison may hold, and whether it may fail, for values from `x` and `y`, each the least and
+/// the greatest.
+#[inline(always)]
+pub(super) fn comparison<T: PartialOrd>(function: Binary, x: (T, T), y: (T, T)) -> (bool, bool) {
+    let (less, not_less) = (x.0 < y.1, x.1 >= y.0);
+    let (greater, not_greater) = (y.0 < x.1, y.1 >= x.0);
+    let equal = not_less & not_greater;
+    let unequal = (x.0 != x.1) | (x.0 != y.0) | (x.1 != y.1);
+    match function {
+        Binary::Less => (less, not_less),
+        Binary::GreaterEqual => (not_less, less),
+        Binary::Greater => (greater, not_greater),
+        Binary::LessEqual => (not_greater, greater),
+        Binary::NotEqual => (unequal, equal),
+        _ => (equal, unequal),
+    }
 }
 
 /// The values as keys, whose order is Postgres's: NaN is the greatest.

@@ -394,20 +394,13 @@ impl Ranges {
             },
             Binary::And => self.tell(count, x.truths(count).and(&y.truths(count))),
             Binary::Or => self.tell(count, x.truths(count).or(&y.truths(count))),
-            Binary::Less => self.compare(count, function, x, y, |x, y| (x.0 < y.1, x.1 >= y.0)),
-            Binary::GreaterEqual => {
-                self.compare(count, function, x, y, |x, y| (x.1 >= y.0, x.0 < y.1))
-            }
-            Binary::Greater => self.compare(count, function, x, y, |x, y| (y.0 < x.1, y.1 >= x.0)),
-            Binary::LessEqual => {
-                self.compare(count, function, x, y, |x, y| (y.1 >= x.0, y.0 < x.1))
-            }
-            Binary::Equal => {
-                self.compare(count, function, x, y, |x, y| (overlap(x, y), differ(x, y)))
-            }
-            Binary::NotEqual => {
-                self.compare(count, function, x, y, |x, y| (differ(x, y), overlap(x, y)))
-            }
+            // A comparison a loop, so that none has the match inside.
+            Binary::Less => self.compare(count, Binary::Less, x, y),
+            Binary::LessEqual => self.compare(count, Binary::LessEqual, x, y),
+            Binary::Greater => self.compare(count, Binary::Greater, x, y),
+            Binary::GreaterEqual => self.compare(count, Binary::GreaterEqual, x, y),
+            Binary::Equal => self.compare(count, Binary::Equal, x, y),
+            Binary::NotEqual => self.compare(count, Binary::NotEqual, x, y),
         }
     }
 
@@ -426,22 +419,13 @@ impl Ranges {
         }
     }
 
-    /// A comparison, of which it is said for two ranges of numbers whether it may hold and whether it may
-    /// fail.
     #[inline(always)]
-    fn compare(
-        &mut self,
-        count: usize,
-        function: Binary,
-        x: &Ranges,
-        y: &Ranges,
-        of_numbers: impl Fn((f64, f64), (f64, f64)) -> (bool, bool),
-    ) {
+    fn compare(&mut self, count: usize, function: Binary, x: &Ranges, y: &Ranges) {
         let (mut holds, mut fails) = (0, 0);
         for i in 0..count {
             let (xs, ys) = ((x.low[i], x.high[i]), (y.low[i], y.high[i]));
             let numbers = (xs.0 <= xs.1) & (ys.0 <= ys.1);
-            let (may_hold, may_fail) = of_numbers(xs, ys);
+            let (may_hold, may_fail) = range::comparison(function, xs, ys);
             holds |= u64::from(numbers & may_hold) << i;
             fails |= u64::from(numbers & may_fail) << i;
         }
@@ -507,16 +491,6 @@ impl Ranges {
             }
         }
     }
-}
-
-/// Some number of one may be one of the other.
-fn overlap(x: (f64, f64), y: (f64, f64)) -> bool {
-    (x.0 <= y.1) & (y.0 <= x.1)
-}
-
-/// Some number of one may be none of the other.
-fn differ(x: (f64, f64), y: (f64, f64)) -> bool {
-    (x.0 != y.0) | (x.1 != y.1) | (x.0 != x.1)
 }
 
 const SIGN: u64 = 1 << 63;
