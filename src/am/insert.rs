@@ -22,7 +22,7 @@ use crate::pg::fault::{self, Point};
 use crate::pg::notice;
 use crate::pg::relation::Relation;
 use crate::recovery::{self, Memory, Opened};
-use crate::shmem;
+use crate::shmem::{self, asking};
 
 thread_local! {
     /// Kept from one insert of this backend to the next.
@@ -76,6 +76,8 @@ fn insert_into(
         new_node: None,
         state: Entering::No,
     };
+    // The system may take its time over memory, and appenders wait for one another.
+    let put_off = asking::PutOff::begin();
     let mut ids = append(index, vector, posting, &mut entry)?;
     if ids.is_none() {
         fault::at(Point::InsertRefused);
@@ -83,6 +85,8 @@ fn insert_into(
         entry.is_last_try = true;
         ids = append(index, vector, posting, &mut entry)?;
     }
+
+    drop(put_off);
 
     // From here to the end nothing may fail: the row is durable and must get into memory.
     let (Some(ids), Entering::Done) = (ids, &entry.state) else {

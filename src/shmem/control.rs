@@ -3,12 +3,14 @@
 use std::ffi::{CStr, c_void};
 use std::mem::size_of;
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
-use chronomind_core::arena::Region;
+use chronomind_core::arena::{HUGE_PAGE, Region};
 use chronomind_core::epoch::{Epochs, Participant, Pin};
 use pgrx::{pg_guard, pg_sys};
 
+use super::huge;
 use super::lock::Lock;
 use super::registry::{Entry, Registry};
 use crate::error::Result;
@@ -24,6 +26,9 @@ const PAGE: usize = 4096;
 /// What every process shares, as this process sees it.
 struct Control {
     region: Region<'static>,
+    /// The region where a process uses it: it may map it again for itself, on huge pages. The postmaster
+    /// does not use it.
+    view: OnceLock<Region<'static>>,
     epochs: Epochs<'static>,
     registry: Registry,
 }
@@ -34,7 +39,7 @@ unsafe impl Send for Control {}
 unsafe impl Sync for Control {}
 
 /// Set by the postmaster before it forks, so that every process has it from birth; set anew when a
-/// crash makes it lay shared memory out again. Never freed: two words in a server's life.
+/// crash makes it lay shared memory out again. Never freed: a few words each time.
 static CONTROL: AtomicPtr<Control> = AtomicPtr::new(std::ptr::null_mut());
 
 static mut PREVIOUS_REQUEST: pg_sys::shmem_request_hook_type = None;
@@ -44,7 +49,7 @@ static mut PREVIOUS_STARTUP: pg_sys::shmem_startup_hook_type = None;
 struct Plan {
     participants: usize,
     entries_at: usize,
-    region_at: usize,
+    entries_end: usize,
     region_bytes: usize,
 }
 
@@ -53,19 +58,27 @@ impl Plan {
         // SAFETY: settled before shared memory is requested.
         let participants = unsafe { pg_sys::MaxBackends } as usize;
         let entries_at = (size_of::<Participant>() * (participants + 1)).next_multiple_of(PAGE);
-        let region_at = (entries_at + size_of::<Entry>() * ENTRIES).next_multiple_of(PAGE);
+        let entries_end = entries_at + size_of::<Entry>() * ENTRIES;
         let region_bytes = Region::round(guc::shared_memory_size() as usize);
         Plan {
             participants,
             entries_at,
-            region_at,
+            entries_end,
             region_bytes,
         }
     }
 
-    /// With room to align the start.
+    /// With room to align both the start and the region.
     fn bytes(&self) -> usize {
-        self.region_at + self.region_bytes + PAGE
+        PAGE + self.entries_end + HUGE_PAGE + self.region_bytes
+    }
+
+    /// Where the region lies, for a start at that place of the file behind it, if it can be on huge pages.
+    fn region_at(&self, place: Option<usize>) -> usize {
+        match place {
+            Some(place) => (place + self.entries_end).next_multiple_of(HUGE_PAGE) - place,
+            None => self.entries_end.next_multiple_of(PAGE),
+        }
     }
 }
 
@@ -104,7 +117,8 @@ extern "C-unwind" fn startup() {
         let mut found = false;
         let raw = pg_sys::ShmemInitStruct(NAME.as_ptr(), plan.bytes(), &mut found);
         let start = raw.cast::<u8>().add(raw.align_offset(PAGE));
-        let Some(region_base) = NonNull::new(start.add(plan.region_at)) else {
+        let place = huge::place_in_file(start);
+        let Some(region_base) = NonNull::new(start.add(plan.region_at(place))) else {
             return;
         };
         let region = if found {
@@ -122,6 +136,10 @@ extern "C-unwind" fn startup() {
             std::slice::from_raw_parts(start.add(plan.entries_at).cast::<Entry>(), ENTRIES);
         let control = Control {
             region,
+            view: match place {
+                Some(_) => OnceLock::new(),
+                None => OnceLock::from(region),
+            },
             epochs: Epochs::new(global, participants),
             registry: Registry::new(entries, Lock::named(LOCK)),
         };
@@ -151,7 +169,12 @@ fn control() -> Result<&'static Control> {
 /// # Errors
 /// When the library was not loaded at server start.
 pub fn region() -> Result<Region<'static>> {
-    Ok(control()?.region)
+    let control = control()?;
+    Ok(*control.view.get_or_init(|| {
+        // SAFETY: Postgres keeps the memory mapped until the process ends.
+        let again = unsafe { huge::map_again(control.region) };
+        again.unwrap_or(control.region)
+    }))
 }
 
 /// The registry of indexes.
@@ -222,5 +245,40 @@ unsafe extern "C-unwind" fn on_transaction_end(
 ) {
     if event == pg_sys::XactEvent::XACT_EVENT_ABORT {
         leave_nothing();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_that_can_be_on_huge_pages_starts_with_one_in_its_file_and_ends_within_the_plan() {
+        for entries_end in [
+            1,
+            PAGE,
+            700_001,
+            HUGE_PAGE - 1,
+            HUGE_PAGE,
+            3 * HUGE_PAGE + 5,
+        ] {
+            let plan = Plan {
+                participants: 1,
+                entries_at: 0,
+                entries_end,
+                region_bytes: 640 * PAGE,
+            };
+            for page in 0..=HUGE_PAGE / PAGE {
+                let place = 5 * HUGE_PAGE + page * PAGE;
+                let at = plan.region_at(Some(place));
+                assert_eq!((place + at) % HUGE_PAGE, 0);
+                assert!(at >= entries_end);
+                // What Postgres gives may start up to a page before the place.
+                assert!(PAGE + at + plan.region_bytes <= plan.bytes());
+            }
+            let at = plan.region_at(None);
+            assert_eq!(at % PAGE, 0);
+            assert!(at >= entries_end && PAGE + at + plan.region_bytes <= plan.bytes());
+        }
     }
 }

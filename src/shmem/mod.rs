@@ -13,8 +13,10 @@
 #![allow(unsafe_code)]
 
 mod control;
+mod huge;
 pub mod level;
 mod lock;
 pub mod registry;
 
 pub use control::{epochs, install, pin, region, registry};
+pub use huge::asking;

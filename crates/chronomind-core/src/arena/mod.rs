@@ -19,5 +19,5 @@ mod words;
 pub use heap::HeapRegion;
 pub(crate) use prefetch::prefetch;
 pub use records::{RecordShape, Records, RecordsHeader};
-pub use region::{EXTENT_UNITS, Extent, Region, UNIT, Zeroable};
+pub use region::{EXTENT_UNITS, Extent, HUGE_PAGE, Region, UNIT, Zeroable};
 pub use words::WordRecords;

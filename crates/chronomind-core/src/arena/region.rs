@@ -10,7 +10,10 @@ use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 pub const UNIT: usize = 64 * 1024;
 /// The most units in one extent: a run never leaves its bitmap word.
 pub const EXTENT_UNITS: u32 = 64;
+/// Bytes in a huge page, as processors with pages of 4 KiB have them: half of what a bitmap word tells of.
+pub const HUGE_PAGE: usize = HUGE_UNITS as usize * UNIT;
 
+const HUGE_UNITS: u32 = 32;
 const MAGIC: u64 = 0x4348_524f_4e4f_0001;
 
 /// A type whose all-zero bytes are a valid value and that may lie in shared memory.
@@ -47,6 +50,8 @@ struct Header {
 pub struct Region<'r> {
     base: NonNull<u8>,
     units: u32,
+    /// Called with the start of each [`HUGE_PAGE`] whose first units this view claims.
+    taken: Option<fn(NonNull<u8>)>,
     memory: PhantomData<&'r [u8]>,
 }
 
@@ -71,6 +76,7 @@ impl<'r> Region<'r> {
         let region = Region {
             base,
             units: (bytes / UNIT) as u32,
+            taken: None,
             memory: PhantomData,
         };
         let own = region.header_units();
@@ -108,8 +114,34 @@ impl<'r> Region<'r> {
         Some(Region {
             base,
             units,
+            taken: None,
             memory: PhantomData,
         })
+    }
+
+    /// The same region where this process has it mapped at another address. `taken` is called, by
+    /// whoever claims units through this view, with the start of each [`HUGE_PAGE`] of the region of
+    /// which none were claimed before: it may ask the system for a huge page there.
+    ///
+    /// # Safety
+    /// Both addresses must be mapped to the same memory, for `'r`. `taken` must leave what lies there as
+    /// it is: other processes may be using units that they claim meanwhile.
+    pub unsafe fn mapped_at(self, base: NonNull<u8>, taken: fn(NonNull<u8>)) -> Region<'r> {
+        Region {
+            base,
+            taken: Some(taken),
+            ..self
+        }
+    }
+
+    /// Where this process has the region mapped.
+    pub fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// Bytes in all.
+    pub fn bytes(&self) -> usize {
+        self.units as usize * UNIT
     }
 
     /// Units in all.
@@ -144,7 +176,8 @@ impl<'r> Region<'r> {
                     Ordering::Acquire,
                     Ordering::Relaxed,
                 ) {
-                    Ok(_) => {
+                    Ok(before) => {
+                        self.announce(word, before, mask);
                         self.header().hint.store(word, Ordering::Relaxed);
                         self.header().used.fetch_add(units, Ordering::Relaxed);
                         let extent = Extent {
@@ -171,8 +204,8 @@ impl<'r> Region<'r> {
         let word = extent.first / 64;
         let mask = run_mask(extent.first % 64, extent.units);
         // Only released units need zeroing: fresh ones are zero already, and touching them would
-        // take memory that may never be needed. The dirty mark must be there before the units are
-        // free again: Release below orders it.
+        // take memory that may never be needed, on small pages. The dirty mark must be there before
+        // the units are free again: Release below orders it.
         self.dirty(word).fetch_or(mask, Ordering::Relaxed);
         self.bitmap(word).fetch_and(!mask, Ordering::Release);
         self.header()
@@ -198,6 +231,23 @@ impl<'r> Region<'r> {
         debug_assert_eq!(offset % align_of::<T>(), 0);
         // SAFETY: the caller's promise; alignment as checked.
         unsafe { self.unit(unit).add(offset).cast::<T>().as_ref() }
+    }
+
+    /// Tells of the huge pages that the units of `mask` are the first to use, in a word that was `before`.
+    fn announce(&self, word: u32, before: u64, mask: u64) {
+        let Some(taken) = self.taken else { return };
+        for first in (0..64).step_by(HUGE_UNITS as usize) {
+            let start = word * 64 + first;
+            // The header's own units were in use before anyone could be told.
+            let own = self
+                .header_units()
+                .saturating_sub(start)
+                .min(HUGE_UNITS - 1);
+            let page = run_mask(first + own, HUGE_UNITS - own);
+            if before & page == 0 && mask & page != 0 {
+                taken(self.unit(start));
+            }
+        }
     }
 
     fn clean(&self, extent: Extent, mask: u64, word: u32) {
@@ -262,6 +312,8 @@ fn free_run(word: u64, units: u32) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
     use crate::arena::HeapRegion;
 
@@ -283,6 +335,42 @@ mod tests {
         }
         assert_eq!(free_run(0, 64), Some(0));
         assert_eq!(free_run(1, 64), None);
+    }
+
+    #[test]
+    fn huge_pages_are_told_of_when_the_first_of_their_units_is_claimed() {
+        thread_local!(static TAKEN: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) });
+        let told = || TAKEN.take();
+        let heap = HeapRegion::new(200 * UNIT);
+        let region = heap.region();
+        // SAFETY: the same address; nothing is done with what is told.
+        let region = unsafe {
+            region.mapped_at(region.base(), |page| {
+                TAKEN.with_borrow_mut(|pages| pages.push(page.addr().get()));
+            })
+        };
+        let page = |number: usize| region.base().addr().get() + number * HUGE_PAGE;
+
+        region.claim(1).unwrap();
+        assert_eq!(told(), [page(0)], "although the header lies there");
+        region.claim(30).unwrap();
+        assert_eq!(told(), []);
+        let wide = region.claim(64).unwrap();
+        assert_eq!(told(), [page(2), page(3)]);
+        region.claim(32).unwrap();
+        region.claim(32).unwrap();
+        assert_eq!(told(), [page(4), page(5)]);
+        region.claim(3).unwrap();
+        assert_eq!(told(), [], "the last 8 units are no whole page");
+
+        // SAFETY: claimed above, released once, not used any more.
+        unsafe { region.release(wide) };
+        region.claim(20).unwrap();
+        assert_eq!(told(), [page(1)]);
+        region.claim(20).unwrap();
+        assert_eq!(told(), [page(2)], "again, after nobody used it");
+        region.claim(20).unwrap();
+        assert_eq!(told(), [page(3)]);
     }
 
     #[test]
