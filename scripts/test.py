@@ -3,7 +3,7 @@
     python3 -m scripts.test [SUITE...]     # all by default
     python3 -m scripts.test servers        # the SQL tests on every server
 
-Those without a server are `core`, `loom`, `sanitizers` and `fuzz`; those for each server `regress`,
+Those without a server are `core`, `loom`, `sanitizers` and `fuzz`; those for each server `unit`, `regress`,
 `cluster` and `differential`.
 
 The server is that of `PG_CONFIG` where it is set; else there are two: the embedded one, and
@@ -49,6 +49,12 @@ def loom():
     # A directory apart: flags that differ would rebuild everything in the common one.
     target = ["--target-dir", extension.target_dir() / "loom"]
     run(*CORE_TESTS, "--release", *target, "--lib", "models", cwd=ROOT, env=environment)
+
+
+def unit(pg):
+    """What the extension computes without a server, but with the types of one."""
+    command = ["cargo", "test", "-p", "chronomind", "--lib", *extension.features(pg)]
+    run(*command, cwd=ROOT, env=extension.cargo_environment(pg))
 
 
 def sql(pg):
@@ -132,7 +138,7 @@ OWN_SUITES = {
     "cron": cron,
     "faults": faults,
 }
-SERVER_SUITES = {"regress": sql, "cluster": cluster, "differential": differential.ask}
+SERVER_SUITES = {"unit": unit, "regress": sql, "cluster": cluster, "differential": differential.ask}
 
 
 def _command():
