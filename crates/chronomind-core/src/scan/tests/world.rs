@@ -101,6 +101,7 @@ impl<'r> World<'r> {
 pub(super) struct Sorted<'a, 'r> {
     world: &'a World<'r>,
     order: Vec<u32>,
+    has_begun: bool,
     settled: usize,
     drained: usize,
     chunk: usize,
@@ -119,6 +120,7 @@ impl<'a, 'r> Sorted<'a, 'r> {
         Sorted {
             world,
             order,
+            has_begun: false,
             settled: 0,
             drained: 0,
             chunk,
@@ -134,6 +136,7 @@ impl Near for Sorted<'_, '_> {
         if self.overflows {
             return false;
         }
+        self.has_begun = true;
         self.settled = (self.settled + self.chunk).min(self.order.len());
         self.settled < self.order.len()
     }
@@ -147,7 +150,7 @@ impl Near for Sorted<'_, '_> {
     }
 
     fn frontier(&self, _care: Care) -> f64 {
-        if self.overflows {
+        if self.overflows || !self.has_begun {
             return f64::NEG_INFINITY;
         }
         if self.settled == self.order.len() {

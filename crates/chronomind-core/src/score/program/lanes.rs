@@ -230,7 +230,8 @@ fn equal(x: f64, y: f64) -> bool {
     (x == y) | (x.is_nan() & y.is_nan())
 }
 
-/// No base is -0, whose negative powers are not those of 0.
+/// No base is -0, whose negative powers are not those of 0, and no exponent a signalling NaN, which makes
+/// one of 1.
 pub(super) fn power(base: f64, exponent: f64) -> f64 {
-    (base + 0.0).powf(exponent)
+    (base + 0.0).powf(exponent + 0.0)
 }

@@ -411,6 +411,23 @@ fn constants_are_folded_and_repetitions_shared() {
 }
 
 #[test]
+fn one_to_any_nan_is_one() {
+    for nan in [0x7ff8_0000_0000_0000, 0x7ff0_0000_0000_0001] {
+        let parameters = [Some(f64::from_bits(nan))];
+        let program = compile(
+            &"power(1, $1)".parse().unwrap(),
+            Metric::Cosine,
+            &parameters,
+        );
+        assert_eq!(
+            program.operations,
+            [Operation::Constant(1.0_f64.to_bits())],
+            "{nan:x}"
+        );
+    }
+}
+
+#[test]
 fn errors_name_what_is_wrong() {
     let error = |text: &str| {
         let compiled = Program::compile(&text.parse().unwrap(), Metric::L2, resolve, &[None]);
