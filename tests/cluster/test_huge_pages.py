@@ -22,7 +22,7 @@ def can_be_made():
     chosen = [re.search(r"\[(\w+)\]", (TRANSPARENT / name).read_text())[1] for name in ("enabled", "shmem_enabled")]
     process = Path("/proc/self/status").read_text()
     set_aside = Path("/proc/meminfo").read_text()
-    return (
+    return bool(
         chosen[0] in ("always", "madvise")
         and chosen[1] in ("never", "advise")
         and "THP_enabled:\t1" in process
@@ -41,7 +41,7 @@ def shared_memory(connection):
 
 
 def make(cluster):
-    """An index of which no block of 2 MB lies elsewhere: 4,000 rows take 2 to 4."""
+    """An index of 4,000 rows, built of one half and grown by the other, of several MB."""
     cluster.psql(f"CREATE EXTENSION chronomind CASCADE; {SCHEMA}")
     with connect(cluster) as connection:
         fill(connection, 1, 2000)
