@@ -13,14 +13,7 @@ fn rows_that_die_while_they_wait_are_not_given_out() {
         let alive = |id: u32| world.postings.live(id).is_some();
         let before: HashSet<u32> = (0..1_000).filter(|&id| alive(id)).collect();
         let mut near = Sorted::new(&world, 32, &HashSet::new());
-        let mut scan = Scan::new(
-            order.clone(),
-            Filter::default(),
-            None,
-            ATTRIBUTES,
-            10,
-            MEMORY,
-        );
+        let mut scan = unfiltered(&order, 10, MEMORY);
         let mut given = HashSet::new();
         while let Some(row) = scan
             .next(&world.postings, &mut near, &mut || false)
@@ -83,14 +76,7 @@ fn rows_that_were_there_before_come_once_and_in_order_while_others_arrive_and_di
         while !over.load(Ordering::Relaxed) || round < 4 {
             let order = [AnyOrder::Nearest, AnyOrder::Blend(blend(0.4, 0.2))][round % 2].clone();
             let mut near = Sorted::new(&world, 3, &HashSet::new());
-            let mut scan = Scan::new(
-                order.clone(),
-                Filter::default(),
-                None,
-                ATTRIBUTES,
-                10,
-                MEMORY,
-            );
+            let mut scan = unfiltered(&order, 10, MEMORY);
             let found = drain(&mut scan, &world.postings, &mut near);
             let mut seen = HashSet::new();
             assert!(found.iter().all(|row| seen.insert(row.posting)));
@@ -126,8 +112,7 @@ fn rows_that_stay_come_once_and_in_order_while_the_places_of_others_are_used_aga
         let rows: Vec<Model> = (0..ROWS).map(|id| model(id, id)).collect();
         rows.iter().for_each(|row| world.publish(row));
         let mut near = Sorted::new(&world, 1, &HashSet::new());
-        let filter = Filter::default();
-        let mut scan = Scan::new(order.clone(), filter, None, ATTRIBUTES, 10, MEMORY);
+        let mut scan = unfiltered(&order, 10, MEMORY);
         let (mut found, mut block, mut steps) = (Vec::new(), 0, 0);
         loop {
             match scan.step(&world.postings, &mut near) {

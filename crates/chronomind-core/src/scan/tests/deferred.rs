@@ -10,7 +10,7 @@ fn a_step_is_short_at_the_beginning_of_a_round_too() {
     let mut near = Sorted::new(&world, 32, &HashSet::new());
     near.margin = 1_000;
     let order = AnyOrder::Nearest;
-    let mut scan = Scan::new(order, Filter::default(), None, ATTRIBUTES, 400, MEMORY);
+    let mut scan = unfiltered(&order, 400, MEMORY);
     let (mut given, mut before) = (0, 0);
     loop {
         let step = scan.step(&world.postings, &mut near);

@@ -98,14 +98,7 @@ fn a_search_for_all_rows_keeps_to_its_memory() {
     ] {
         let memory = 100_000;
         let mut near = Sorted::new(&world, 32, &HashSet::new());
-        let mut scan = Scan::new(
-            order.clone(),
-            Filter::default(),
-            None,
-            ATTRIBUTES,
-            10,
-            memory,
-        );
+        let mut scan = unfiltered(&order, 10, memory);
         let mut found = Vec::new();
         while let Some(row) = scan
             .next(&world.postings, &mut near, &mut || false)
@@ -204,7 +197,7 @@ fn a_step_is_short_where_all_that_wait_are_gone() {
         nulls_first: false,
     });
     let mut near = Sorted::new(&world, 32, &HashSet::new());
-    let mut scan = Scan::new(order, Filter::default(), None, ATTRIBUTES, 5_000, MEMORY);
+    let mut scan = unfiltered(&order, 5_000, MEMORY);
     while !matches!(scan.step(&world.postings, &mut near), Step::Found(_)) {}
     let waiting = scan.statistics().near_rows + scan.statistics().zone_rows;
     for id in 0..5_000 {

@@ -19,6 +19,12 @@ use world::*;
 /// More than enough.
 const MEMORY: usize = 1 << 24;
 
+/// A search for all rows.
+fn unfiltered(order: &AnyOrder, wanted: usize, memory: usize) -> Scan<AnyOrder> {
+    let filter = Filter::default();
+    Scan::new(order.clone(), filter, None, ATTRIBUTES, wanted, memory)
+}
+
 /// Checks that the rows are those of the linear scan, each once, with their scores.
 fn check_set(
     order: &AnyOrder,
