@@ -21,6 +21,12 @@ IS_ROOT = os.geteuid() == 0
 # DETAIL of every error.
 _NOT_INHERITED = ("RUST_BACKTRACE", "RUST_LIB_BACKTRACE")
 
+# The `make` of this project is a list of commands, not a part of the builds that they start:
+# PostgreSQL, for one, makes its generated headers only where it finds itself at level 0. They go from
+# this process, so that no command can be started with them, whichever environment it is given.
+for _name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS"):
+    os.environ.pop(_name, None)
+
 
 class SetupError(Exception):
     """Something this machine lacks, worded for the person at the keyboard."""

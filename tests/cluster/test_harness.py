@@ -1,5 +1,6 @@
-"""Whatever happens to the process that started a server, no server stays behind; and a server with
-assertions has the checks of memory that the tests on it count on."""
+"""Whatever happens to the process that started a server, no server stays behind; a server with
+assertions has the checks of memory that the tests on it count on; and a build of another project knows
+nothing of the `make` that it was started under."""
 
 import shutil
 import subprocess
@@ -52,3 +53,13 @@ def test_assertions_come_with_checks_of_memory(pg, cluster):
     macros = output_of("gcc", "-dM", "-E", f"-I{headers}", "-include", "c.h", "-xc", "/dev/null")
     for check in ("CLOBBER_FREED_MEMORY", "MEMORY_CONTEXT_CHECKING", "DISCARD_CACHES_ENABLED"):
         assert f"#define {check}" in macros
+
+
+def test_what_a_make_starts_is_a_make_of_its_own(tmp_path):
+    """PostgreSQL leaves out its generated headers where it finds itself below another `make`."""
+    inner = tmp_path / "inner.mk"
+    inner.write_text("all: ; @echo level=$(MAKELEVEL) flags=$(MAKEFLAGS)\n")
+    start = f"from scripts.host import run; run('make', '-s', '-f', '{inner}')"
+    outer = tmp_path / "outer.mk"
+    outer.write_text(f'all: ; @{sys.executable} -c "{start}"\n')
+    assert output_of("make", "-s", "-k", "-j2", "-f", outer, cwd=ROOT) == "level=0 flags=s"
