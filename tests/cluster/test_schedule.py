@@ -83,24 +83,25 @@ def test_tables_have_jobs_of_their_own(cron):
 
 
 def test_jobs_run(cron):
-    """What pg_cron runs at the next full minute is what the schedule says."""
+    """What pg_cron runs at full minutes is what the schedule says.
+
+    The two jobs of a minute run at once, and neither waits for the other: what one finds taken it leaves
+    for its next run. So it is what they come to that is expected, not what is left by the first of each.
+    """
     with connect(cron) as connection:
         connection.execute(
             "SELECT chrono_schedule('memories', '* * * * *', '* * * * *', forget_below => 0.05)"
         )
+        runs = "SELECT DISTINCT jobname::text, status FROM cron.job_run_details JOIN cron.job USING (jobid)"
 
-        def finished():
-            return connection.execute(
-                "SELECT count(DISTINCT jobid) FROM cron.job_run_details WHERE end_time IS NOT NULL"
-            ).fetchone() == (2,)
+        def is_done():
+            seen = set(connection.execute(runs).fetchall())
+            failed = [job for job, status in seen if status == "failed"]
+            assert not failed, connection.execute("SELECT * FROM cron.job_run_details").fetchall()
+            left = connection.execute("SELECT id, superseded_by FROM memories ORDER BY id").fetchall()
+            return seen >= {(DECAY, "succeeded"), (CONSOLIDATE, "succeeded")} and left == [(1, None), (2, 1)]
 
-        wait_until(finished, seconds=130)
-        results = connection.execute(
-            "SELECT status, return_message FROM cron.job_run_details WHERE status <> 'succeeded'"
-        ).fetchall()
-        assert results == []
-        left = connection.execute("SELECT id, superseded_by FROM memories ORDER BY id").fetchall()
-        assert left == [(1, None), (2, 1)]
+        wait_until(is_done, seconds=250)
 
 
 def test_mistakes_are_told_before_anything_is_scheduled(cron):
