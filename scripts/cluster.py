@@ -11,27 +11,28 @@ and never outlives the process that started it.
 """
 
 import csv
-import ctypes
+import hashlib
 import io
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
-from scripts.host import SetupError, as_server_user, give_to_server_user, say, server_account
+from scripts.host import (
+    SetupError,
+    as_server_user,
+    cached,
+    die_with_parent,
+    give_to_server_user,
+    say,
+    server_account,
+)
 
 START_TIMEOUT = 120  # seconds; recovery after a crash is part of it
 USER = "postgres"
-
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
-
-
-def _die_with_parent():
-    """In the child: when the starting process dies, even by SIGKILL, stop at once."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 class Cluster:
@@ -118,7 +119,7 @@ class Cluster:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for us to handle, in order
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(die_with_parent, signal.SIGQUIT),
                 cwd="/",
                 **as_server_user(),
             )
@@ -132,8 +133,22 @@ class Cluster:
             time.sleep(0.05)
 
     def _initialise(self):
+        """Makes the data directory: a copy of one that initdb made before, in a tenth of its time."""
         shutil.rmtree(self.data, ignore_errors=True)
-        initdb = [self.pg.bin / "initdb", "-D", self.data, "-U", USER, "-A", "trust", "-N"]
+        made = cached(f"data-{self._fingerprint()}", self._initdb_in) / "data"
+        command = ["cp", "-a", str(made), str(self.data)]
+        subprocess.run(command, check=True, cwd="/", **as_server_user())
+
+    def _fingerprint(self):
+        """Tells apart data directories that initdb would make differently."""
+        server = self.pg.bin / "postgres"
+        state = server.stat()
+        facts = [server, state.st_mtime_ns, state.st_size, server_account().pw_uid, *self._initdb]
+        return hashlib.sha256(repr([str(fact) for fact in facts]).encode()).hexdigest()[:12]
+
+    def _initdb_in(self, directory):
+        give_to_server_user(directory)
+        initdb = [self.pg.bin / "initdb", "-D", directory / "data", "-U", USER, "-A", "trust", "-N"]
         options = ["--no-locale", "--encoding=UTF8", "--no-instructions", *self._initdb]
         result = subprocess.run(
             [str(word) for word in initdb + options],

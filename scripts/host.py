@@ -4,6 +4,7 @@ PostgreSQL refuses to run as root, so under root every server command is run as 
 unprivileged user, and everything that user must read lives outside root's home.
 """
 
+import ctypes
 import fcntl
 import os
 import pwd
@@ -16,6 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 IS_ROOT = os.geteuid() == 0
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 # A server must not inherit a client's connection settings, nor print Rust backtraces in the
 # DETAIL of every error.
@@ -108,6 +112,12 @@ def give_to_server_user(path):
     if IS_ROOT:
         account = server_account()
         os.chown(path, account.pw_uid, account.pw_gid)
+
+
+def die_with_parent(number=signal.SIGTERM):
+    """In a child, before it becomes its program: gets a signal when the process that started it dies, even
+    by SIGKILL."""
+    _libc.prctl(_PR_SET_PDEATHSIG, number)
 
 
 def run(*command, **options):

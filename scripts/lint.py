@@ -6,7 +6,8 @@
 from scripts import extension, postgres
 from scripts.host import ROOT, main, run, say
 
-STRICT = ["--all-targets", "--", "-D", "warnings"]
+# In the profile of the library that is installed: what it is built with need not be compiled twice.
+STRICT = ["--release", "--all-targets", "--", "-D", "warnings"]
 
 
 def _command():

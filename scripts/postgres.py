@@ -48,8 +48,9 @@ class PgConfig:
         return Path(self.value("sharedir")) / "extension"
 
 
-def provision(name):
-    """The server `name` as a copy that belongs to this checkout."""
+def provision(name, copy=""):
+    """The server `name` as a copy that belongs to this checkout; `copy` names one beside the first, for
+    another library."""
     kind, _, flavour = name.partition("-")
     if kind == "embedded" and flavour in postgres_embedded.PREFIXES:
         entry, prefix = postgres_embedded.provision(flavour)
@@ -62,12 +63,13 @@ def provision(name):
 
     checkout = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
 
-    def copy(directory):
+    def link(directory):
         # A hard link costs nothing, and an install replaces files instead of writing to them.
         output_of("cp", "-al", f"{entry}/.", directory)
 
     # The name of the entry tells apart builds that differ; see postgres_source.
-    return PgConfig(cached(f"checkout-{checkout}-{entry.name}", copy) / prefix / "bin/pg_config")
+    place = "-".join(["checkout", checkout, entry.name, *filter(None, [copy])])
+    return PgConfig(cached(place, link) / prefix / "bin/pg_config")
 
 
 def default():

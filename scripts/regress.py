@@ -1,18 +1,23 @@
 """Runs the SQL tests: each file of tests/regress/sql through psql, its output compared.
 
-Every test has a database of its own in one server, with the helpers of
-tests/regress/prelude.sql. What psql prints, statements and errors
-included, must equal tests/regress/expected/NAME.out.
+Every test has a database of its own, with the helpers of tests/regress/prelude.sql. What psql prints,
+statements and errors included, must equal tests/regress/expected/NAME.out. There are as many servers as
+processors; each runs one test at a time, so that none sees the roles, sessions or memory of another that
+runs meanwhile.
 
     python3 -m scripts.regress [--accept] [NAME ...]     # on PG_CONFIG's server
 """
 
 import argparse
 import difflib
+import os
+import queue
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 from scripts import extension, postgres
 from scripts.cluster import Cluster
-from scripts.host import ROOT, main, say
+from scripts.host import ROOT, SetupError, main, say
 
 TESTS = ROOT / "tests/regress"
 CREATION = "CREATE EXTENSION chronomind CASCADE;\n"
@@ -29,12 +34,27 @@ def run(pg, names=(), accept=False, discard_caches=False):
     a hundred times as long, the server forgets the catalog wherever it might be told to.
     """
     tests = sorted((TESTS / "sql").glob("*.sql"))
+    if unknown := set(names).difference(test.stem for test in tests):
+        raise SetupError(f"no such SQL test: {', '.join(sorted(unknown))}")
     if names:
         tests = [test for test in tests if test.stem in names]
     failed = 0
-    with Cluster(pg, settings=SETTINGS) as cluster:
-        for test in tests:
-            actual = _output(cluster, test, discard_caches)
+    with ExitStack() as stack:
+        free = queue.SimpleQueue()
+        workers = min(os.cpu_count(), len(tests))
+        for _ in range(workers):
+            free.put(stack.enter_context(Cluster(pg, settings=SETTINGS)))
+
+        def output(test):
+            cluster = free.get()
+            try:
+                return _output(cluster, test, discard_caches)
+            finally:
+                free.put(cluster)
+
+        pool = stack.enter_context(ThreadPoolExecutor(workers))
+        # In the order of their names, whichever ends first.
+        for test, actual in zip(tests, pool.map(output, tests), strict=True):
             expected = TESTS / "expected" / f"{test.stem}.out"
             if accept:
                 expected.parent.mkdir(exist_ok=True)

@@ -1,7 +1,9 @@
 """All tests: the core by itself, then the extension inside real servers.
 
-    python3 -m scripts.test [SUITE...]     # all by default
-    python3 -m scripts.test servers        # the SQL tests on every server
+    python3 -m scripts.test [--lanes N] [SUITE...]     # all by default
+    python3 -m scripts.test cluster@embedded-16        # one suite on one server
+    python3 -m scripts.test servers                    # the SQL tests on every server
+    python3 -m scripts.test check                      # the most in five minutes, for who changes something
 
 Those without a server are `core`, `loom`, `sanitizers` and `fuzz`; those for each server `unit`, `regress`,
 `cluster` and `differential`.
@@ -9,38 +11,67 @@ Those without a server are `core`, `loom`, `sanitizers` and `fuzz`; those for ea
 The server is that of `PG_CONFIG` where it is set; else there are two: the embedded one, and
 one compiled with assertions, for which the extension is built with its own assertions too. The
 suite `cron` has a third, the oldest that is supported, with pg_cron: it runs the SQL tests there
-too. The suite `faults` has the second, with a library of its own, which the suites after it replace.
+too. The suite `faults` has a copy of the second, for a library of its own.
 With `PG_CONFIG`, the schedules are tested among `cluster` where that server has pg_cron.
 
 The suite `servers`, which runs only when it is named, has one of each major version: the SQL tests on
 all of them, and pg_upgrade from each to the next and from the oldest to the newest.
+
+Suites run two at a time, beside the servers that are still compiled: see `scripts.lanes`.
 """
 
 import argparse
 import os
 import subprocess
-import time
+import sys
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
-from scripts import differential, extension, fuzz, postgres, pypi, regress, sanitizers
+from scripts import differential, extension, fuzz, lanes, postgres, pypi, regress, sanitizers
 from scripts.host import ROOT, main, run, say
+from scripts.lanes import Step
 
 CORE = ROOT / "crates/chronomind-core"
 CORE_TESTS = ["cargo", "test", "-p", CORE.name]
-# Server and cargo profile.
-DEFAULT_SERVERS = {"embedded-16": "release", "17-cassert": "checked"}
-CRON_SERVER = "15-cron"
-FAULTS_SERVER = "17-cassert"
-EVERY_SERVER = ["15", "embedded-16", "17", "embedded-18"]
 # SQL tests that ask the catalog for all that the extension wants to know, in a minute without caches.
 UNCACHED = ("definition", "explain", "mistakes", "scans")
+LANES = 2
+# Of the suite `check`: so many generated queries, on the server that it has.
+CHECKED_QUERIES = 400
 
 
-def core():
-    """The core's tests, with its debug assertions and then as it ships."""
-    run(*CORE_TESTS, cwd=ROOT)
-    run(*CORE_TESTS, "--release", cwd=ROOT)
+@dataclass(frozen=True)
+class Server:
+    """A server under test, and how the extension is built for it."""
+
+    name: str  # of `scripts.postgres`; None for that of PG_CONFIG
+    profile: str = "release"
+    extra: tuple = ()  # features of the crate
+    copy: str = ""
+
+    @property
+    def label(self):
+        """What stands behind the @ in names of steps."""
+        return "-".join(filter(None, [self.name or "yours", self.copy]))
+
+    @property
+    def pg(self):
+        """The server, made where it is not there yet."""
+        return postgres.provision(self.name, self.copy) if self.name else postgres.default()
+
+
+EMBEDDED = Server("embedded-16")
+ASSERTING = Server("17-cassert", "checked")
+CRON = Server("15-cron")
+FAULTS = Server("17-cassert", "checked", ("faults",), "faults")
+EVERY = [Server(name) for name in ("15", "embedded-16", "17", "embedded-18")]
+YOURS = Server(None)
+
+
+def core(profile):
+    """The core's tests: with assertions and checks of overflow, or as it ships."""
+    run(*CORE_TESTS, "--profile", profile, cwd=ROOT)
 
 
 def loom():
@@ -51,14 +82,22 @@ def loom():
     run(*CORE_TESTS, "--release", *target, "--lib", "models", cwd=ROOT, env=environment)
 
 
-def unit(pg):
+def build(server):
+    """Builds the extension for the server and installs it there."""
+    extension.install(server.pg, server.profile, extra=server.extra)
+
+
+def unit(server):
     """What the extension computes without a server, but with the types of one."""
-    command = ["cargo", "test", "-p", "chronomind", "--lib", *extension.features(pg)]
-    run(*command, cwd=ROOT, env=extension.cargo_environment(pg))
+    # In the profile of the library, whose dependencies are built already.
+    command = ["cargo", "test", "-p", "chronomind", "--lib", "--profile", server.profile]
+    pg = server.pg
+    run(*command, *extension.features(pg), cwd=ROOT, env=extension.cargo_environment(pg))
 
 
-def sql(pg):
+def sql(server):
     """The SQL tests on one server; with assertions, some of them once more without its caches."""
+    pg = server.pg
     failed = regress.run(pg)
     if "--enable-cassert" in pg.value("configure"):
         failed += regress.run(pg, UNCACHED, discard_caches=True)
@@ -66,100 +105,141 @@ def sql(pg):
         raise subprocess.CalledProcessError(1, ["regress"])
 
 
-def cluster(pg, tests="tests/cluster", **variables):
+def cluster(server, *arguments, tests="tests/cluster", **variables):
     """The tests that start, crash and restart servers, and use several connections at once."""
+    pg = server.pg
     python = pypi.venv_python(ROOT / "tests/requirements.txt")
     environment = {**os.environ, **variables, "PG_CONFIG": str(pg.path)}
-    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
-    run(*command, cwd=ROOT, env=environment)
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=15"]
+    # Each test has a server of its own; which of them waits most is not known before.
+    beside = ["-n", os.cpu_count(), "--dist", "worksteal"]
+    run(*command, *beside, *arguments, tests, cwd=ROOT, env=environment)
 
 
-def cron():
+def cron(server):
     """The schedules on a server with pg_cron, and the SQL tests there."""
-    if os.environ.get("PG_CONFIG"):
-        say("no server is made where PG_CONFIG names one")
-        return
-    pg = postgres.provision(CRON_SERVER)
-    extension.install(pg)
-    sql(pg)
-    cluster(pg, "tests/cluster/test_schedule.py")
+    sql(server)
+    cluster(server, tests="tests/cluster/test_schedule.py")
 
 
-def faults():
+def faults(server):
     """Backends that end at every point, with a library that can be told to."""
-    if os.environ.get("PG_CONFIG"):
-        say("a server that PG_CONFIG names gets no library with fault points")
-        return
-    pg = postgres.provision(FAULTS_SERVER)
-    extension.install(pg, DEFAULT_SERVERS[FAULTS_SERVER], extra=["faults"])
-    cluster(pg, "tests/cluster/test_faults.py")
+    cluster(server, tests="tests/cluster/test_faults.py")
+
+
+def upgrade(old, new):
+    """pg_upgrade from one server to another."""
+    test = "tests/cluster/test_server_upgrade.py"
+    cluster(new, tests=test, OLD_PG_CONFIG=str(old.pg.path))
+
+
+def asked(server, *arguments):
+    """Generated queries."""
+    differential.ask(server.pg, *arguments)
+
+
+# Not on a server that PG_CONFIG names: no pg_cron is put there, and no library with fault points.
+OWN_SERVERS = ("cron", "faults")
+
+
+def _on(server, suite, function, **options):
+    """The step of a suite on a server."""
+    return Step(f"{suite}@{server.label}", partial(function, server), (_build(server).name,), **options)
+
+
+def _compile(server, after=()):
+    return Step(f"compile@{server.label}", lambda: say(server.pg.path), after)
+
+
+def _build(server):
+    return Step(f"build@{server.label}", partial(build, server), (f"compile@{server.label}",), builds=True)
+
+
+def _steps():
+    """All there is, what others wait for and what takes longest first."""
+    yours = bool(os.environ.get("PG_CONFIG"))
+    servers = [YOURS] if yours else [ASSERTING, EMBEDDED]
+    yield from (_compile(server) for server in servers)
+    yield from (_build(server) for server in reversed(servers))
+    yield Step("core@release", partial(core, "release"), builds=True)
+    for server in reversed(servers):
+        yield _on(server, "cluster", cluster)
+    if not yours:
+        yield _compile(CRON)
+        yield _compile(FAULTS, (f"compile@{ASSERTING.label}",))
+        yield from (_build(server) for server in (FAULTS, CRON))
+        yield _on(FAULTS, "faults", faults)
+        yield _on(CRON, "cron", cron)
+    yield Step("core@checked", partial(core, "checked"), builds=True)
+    for server in servers:
+        yield _on(server, "regress", sql)
+        yield _on(server, "differential", asked)
+        yield _on(server, "unit", unit, builds=True)
+    for name in sanitizers.TESTS:
+        yield Step(f"sanitizers@{name}", partial(sanitizers.run_all, [name]))
+    yield Step("loom", loom)
+    yield Step("fuzz", fuzz.run_all)
 
 
 def _every_server():
-    """What to run on the servers of all major versions, as pairs of a title and a function."""
-    servers = [postgres.provision(name) for name in EVERY_SERVER]
-    for pg in servers:
-        yield f"install on PostgreSQL {pg.major}", partial(extension.install, pg)
-        yield f"regress on PostgreSQL {pg.major}", partial(sql, pg)
-    for old, new in [*pairwise(servers), (servers[0], servers[-1])]:
-        test = partial(cluster, new, "tests/cluster/test_server_upgrade.py")
-        yield f"pg_upgrade from {old.major} to {new.major}", partial(test, OLD_PG_CONFIG=str(old.path))
+    """The steps of the suite `servers`."""
+    for server in EVERY:
+        yield from (_compile(server), _build(server), _on(server, "regress", sql))
+    for old, new in [*pairwise(EVERY), (EVERY[0], EVERY[-1])]:
+        needed = (_build(old).name, _build(new).name)
+        yield Step(f"upgrade@{old.label}-{new.label}", partial(upgrade, old, new), needed)
 
 
-def _servers():
-    """Pairs of a server and the profile to build the extension with for it."""
-    if os.environ.get("PG_CONFIG"):
-        return [(postgres.default(), "release")]
-    return [(postgres.provision(name), profile) for name, profile in DEFAULT_SERVERS.items()]
+def _checks():
+    """The steps of the suite `check`: nothing that takes long to compile, nothing that waits."""
+    server = YOURS if os.environ.get("PG_CONFIG") else EMBEDDED
+    yield from (_compile(server), _build(server))
+    yield Step("core@release", partial(core, "release"), builds=True)
+    yield _on(server, "regress", sql)
+    queries = partial(asked, server, "--queries", str(CHECKED_QUERIES))
+    yield Step(f"differential@{server.label}", queries, (_build(server).name,))
 
 
-def _steps(chosen):
-    """What to run, in order: pairs of a title and a function without arguments."""
-    for name, suite in OWN_SUITES.items():
-        if name in chosen:
-            yield name, suite
-    if "servers" in chosen:
-        yield from _every_server()
-    if not chosen.intersection(SERVER_SUITES):
-        return
-    for pg, profile in _servers():
-        extension.install(pg, profile)
-        for name, suite in SERVER_SUITES.items():
-            if name in chosen:
-                yield f"{name} on PostgreSQL {pg.major}", partial(suite, pg)
-
-
-# Those that bring what they need, and those for each server.
-OWN_SUITES = {
-    "core": core,
-    "loom": loom,
-    "sanitizers": sanitizers.run_all,
-    "fuzz": fuzz.run_all,
-    "cron": cron,
-    "faults": faults,
-}
-SERVER_SUITES = {"unit": unit, "regress": sql, "cluster": cluster, "differential": differential.ask}
+def _named(name, steps):
+    """The names of the steps that a SUITE means."""
+    return [step.name for step in steps if name in (step.name, step.name.partition("@")[0])]
 
 
 def _command():
-    everything = [*OWN_SUITES, *SERVER_SUITES]
-    names = [*everything, "servers"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(names))
-    chosen = set(parser.parse_args().suites or everything)
-    if unknown := chosen.difference(names):
-        parser.error(f"no such suite: {', '.join(unknown)}")
-    failed = []
-    for title, step in _steps(chosen):
-        say(title)
-        started = time.monotonic()
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help="suites, or steps such as cluster@embedded-16")
+    parser.add_argument("--lanes", type=int, default=LANES, help=f"how many run at a time ({LANES})")
+    parser.add_argument("--alone", metavar="STEP", help="one step, in this process, without what it needs")
+    parser.add_argument("--list", action="store_true", help="the names of the steps")
+    arguments = parser.parse_args()
+    apart = {"servers": _every_server, "check": _checks}
+    kind = next((name for name in arguments.suites if name in apart), "")
+    steps = list(apart.get(kind, _steps)())
+    if kind and arguments.suites != [kind]:
+        parser.error(f"{kind} stands alone")
+    if arguments.list:
+        print(*[step.name for step in steps], sep="\n")
+        return 0
+    if arguments.alone:
+        (step,) = [step for step in steps if step.name == arguments.alone]
         try:
-            step()
-            verdict = "ok"
-        except subprocess.CalledProcessError:
-            failed.append(title)
-            verdict = "FAILED"
-        say(f"{title}: {verdict}, {time.monotonic() - started:.0f} s")
+            step.run()
+        except subprocess.CalledProcessError as error:
+            say(f"{step.name}: `{' '.join(map(str, error.cmd))}` exited with {error.returncode}")
+            return 1
+        return 0
+    if os.environ.get("PG_CONFIG") and not kind:
+        say(f"on the server of PG_CONFIG; {' and '.join(OWN_SERVERS)} have servers of their own, and are left out")
+    if arguments.suites and not kind:
+        chosen = []
+        for name in arguments.suites:
+            named = _named(name, steps)
+            if not named:
+                parser.error(f"no such suite: {name}")
+            chosen += named
+        steps = lanes.with_needed(steps, chosen)
+    command = [sys.executable, "-m", "scripts.test", *([kind] if kind else []), "--alone"]
+    failed = lanes.run_all(steps, command, arguments.lanes)
     if failed:
         say(f"failed: {', '.join(failed)}")
     return len(failed) > 0

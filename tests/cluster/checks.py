@@ -128,6 +128,10 @@ class Load:
         if self._errors and kind is None:
             raise self._errors[0]
 
+    def go_on_until(self, condition):
+        """Waits until the load has come so far, however busy the machine is, or has failed."""
+        wait_until(lambda: self._errors or condition(), seconds=300)
+
     def _work(self, step):
         try:
             with connect(self._cluster) as connection:
@@ -142,7 +146,7 @@ class Load:
             self._errors.append(error)
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=120):
     """Polls until `condition()` is true."""
     deadline = time.monotonic() + seconds
     while not condition():

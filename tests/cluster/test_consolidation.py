@@ -102,11 +102,12 @@ def checker(connection, number):
 def test_beside_writers_linkers_and_deleters(memories):
     with Load(
         memories, remember, linker, deleter, toucher, consolidator, consolidator, undoer, checker
-    ):
+    ) as load:
         time.sleep(SECONDS)
+        merges = "SELECT count(*) FROM memories_merges"
+        load.go_on_until(lambda: int(memories.value(merges)) > 20)
     with connect(memories) as connection:
         checker(connection, 0)
-        assert connection.execute("SELECT count(*) FROM memories_merges").fetchone()[0] > 20
         # When all is quiet, nothing is left to merge, and every link is between memories that hold.
         while connection.execute("SELECT chrono_consolidate('memories', 0.9999)").fetchall():
             pass

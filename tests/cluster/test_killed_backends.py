@@ -195,9 +195,9 @@ def test_statements_that_end_at_any_point_leave_nothing_behind(items):
         time.sleep(random.random() * 0.03)
 
     workers = [worker(kind, statement) for kind, statement in statements.items()]
-    with Load(items, *workers, end_some):
+    with Load(items, *workers, end_some) as load:
         time.sleep(12)
-    assert all(done[f"no {kind}"] > 0 for kind in statements), done
+        load.go_on_until(lambda: all(done[f"no {kind}"] > 0 for kind in statements))
     assert not re.search("terminated by signal|PANIC|panicked", items.log.read_text())
 
     with connect(items) as connection:
