@@ -2,10 +2,13 @@
 PYTHON ?= python3
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test test-servers install bench lint clean
+.PHONY: demo check test test-servers install bench lint clean
 
 demo:     ## see it work on real texts, beside pgvector, in a private server
 	$(PYTHON) -m scripts.demo
+
+check:    ## the most that five minutes tell: the core, the SQL tests, some generated queries
+	$(PYTHON) -m scripts.test check
 
 test:     ## every test
 	$(PYTHON) -m scripts.test

@@ -1,7 +1,8 @@
 """Which PostgreSQL to build and test against.
 
 A server is named `embedded-16`, `embedded-18`, or, compiled from source, `15`, `15-cron` with
-pg_cron, `15-cassert`, `17` or `17-cassert`. `PG_CONFIG` in the environment names the user's own instead.
+pg_cron, `15-cassert`, `17`, `17-cassert`, or `17-suites` with PostgreSQL's own tests. `PG_CONFIG` in
+the environment names the user's own instead.
 
 The servers in the cache stay pristine. Each checkout works in a copy of its own, made of hard
 links: PostgreSQL finds its files relative to its program, so copies run in parallel, each with
@@ -54,8 +55,8 @@ def provision(name, copy=""):
     kind, _, flavour = name.partition("-")
     if kind == "embedded" and flavour in postgres_embedded.PREFIXES:
         entry, prefix = postgres_embedded.provision(flavour)
-    elif kind in postgres_source.SUITES and flavour in ("", "cassert"):
-        entry, prefix = postgres_source.provision(kind, cassert=flavour == "cassert"), "."
+    elif kind in postgres_source.SUITES and flavour in postgres_source.FLAVOURS:
+        entry, prefix = postgres_source.provision(kind, flavour), "."
     elif (kind, flavour) == ("15", "cron"):
         entry, prefix = postgres_source.provision_with_cron(kind), "."
     else:

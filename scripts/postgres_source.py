@@ -45,9 +45,16 @@ BUILD_TOOLS = {
 }
 
 
-def provision(major, cassert=False):
-    """The prefix of PostgreSQL `major`, with assertions on if `cassert`; compiled when absent."""
-    name = f"postgres-{major}-cassert" if cassert else f"postgres-{major}"
+FLAVOURS = ("", "cassert", "suites")
+# Of PostgreSQL's own tests, what their drivers read; below `suites` of a server that has them.
+SUITE_FILES = ("sql", "specs", "expected", "data", "*_schedule", "resultmap", "*.so")
+
+
+def provision(major, flavour=""):
+    """The prefix of PostgreSQL `major`, compiled when absent. Flavours: `cassert`, with assertions on;
+    `suites`, with PostgreSQL's own tests."""
+    cassert = flavour == "cassert"
+    name = "-".join(filter(None, [f"postgres-{major}", flavour]))
     prefix = cache_dir() / name
 
     def make(partial):
@@ -69,6 +76,11 @@ def provision(major, cassert=False):
         run_logged(log, *_make(f"DESTDIR={stage}", "install"), cwd=source)
         staged = stage / prefix.relative_to("/")
 
+        if flavour == "suites":
+            for suite in ("regress", "isolation"):
+                run_logged(log, *_make("-C", f"src/test/{suite}"), cwd=source)
+                _copy_suite(source / "src/test" / suite, staged / "suites" / suite)
+
         say("compiling pgvector for it")
         pg_config = staged / "bin/pg_config"
         # No -march=native: the cache may outlive the processor.
@@ -81,6 +93,14 @@ def provision(major, cassert=False):
         shutil.rmtree(build)
 
     return cached(name, make)
+
+
+def _copy_suite(source, target):
+    target.mkdir(parents=True)
+    for pattern in SUITE_FILES:
+        for path in source.glob(pattern):
+            copy = shutil.copytree if path.is_dir() else shutil.copy
+            copy(path, target / path.name)
 
 
 def provision_with_cron(major):
