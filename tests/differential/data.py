@@ -13,13 +13,18 @@ AS_OF = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
 KINDS = ("note", "fact", "task", "joke")
 QUERIES = 12  # vectors to ask for, each data set
 
+# From here on, neighbours among whole numbers are one and the same in double precision.
+INEXACT = 2**53
+# Products of two such coordinates are infinite in single precision, and their sums are NaN.
+HUGE = 3e19
+
 SHARED = ROOT / "../shared/data/git-memories"
 
 COLUMNS = """id integer PRIMARY KEY, v {type}({dimensions}), at timestamptz, day date, importance real,
-    rate double precision, n integer, kind text, active boolean, remark text"""
-INDEXED = "at, day, importance, rate, n, kind, active"
+    rate double precision, n integer, kind text, active boolean, big bigint, remark text"""
+INDEXED = "at, day, importance, rate, n, kind, active, big"
 # Of them all, `remark` is not in the index.
-NAMES = ("id", "v", "at", "day", "importance", "rate", "n", "kind", "active", "remark")
+NAMES = ("id", "v", "at", "day", "importance", "rate", "n", "kind", "active", "big", "remark")
 
 
 @dataclass
@@ -42,13 +47,15 @@ class Table:
         """Of the vectors."""
         return self.vectors.shape[1]
 
-    @property
-    def slack(self):
-        """By how much a distance in single precision may differ from the server's."""
+    def slack(self, query):
+        """By how much a row's distance in single precision may differ from the server's, as SQL."""
         if self.operator == "<=>":
-            return 2e-6
-        norms = (np.linalg.norm(each, axis=1).max() for each in (self.queries, self.vectors))
-        return 2e-6 * max(1, float(np.prod(list(norms))))
+            return "2e-6"
+        norm = float(np.linalg.norm(self.queries[query].astype(np.float64)))
+        # Of a product it grows with both lengths, of a difference with their sum.
+        sign = "*" if self.operator == "<#>" else "+"
+        length = "vector_norm" if self.element == "vector" else "l2_norm"
+        return f"(2e-6 * greatest(1, 2 * ({length}(i.v) {sign} {norm:.9g})))"
 
 
 OPCLASSES = {"<=>": "cosine", "<->": "l2", "<#>": "ip", "<+>": "l1"}
@@ -65,6 +72,7 @@ def tables(seed, whole):
     yield _small(random, "codes", "<->", 80, nulls=0.05)
     yield _small(random, "half_codes", "<#>", 64, element="halfvec")
     yield _small(random, "turned_codes", "<=>", 100, nulls=0.1)
+    yield _huge(random)
     yield _clustered(random)
     yield _memories(random, whole)
 
@@ -74,7 +82,19 @@ def _small(random, name, operator, dimensions, **options):
     vectors = random.integers(-2, 3, size=(500, dimensions)).astype(np.float32)
     queries = random.normal(size=(QUERIES, dimensions)).astype(np.float32)
     queries[1] = 0
+    # Rows' own vectors, the same longer, and one at whole distances from all: where steps have their edges.
+    queries[6:8] = vectors[:2]
+    queries[8] = 3 * vectors[2]
+    queries[9] = random.integers(-2, 3, size=dimensions)
     return Table(name, operator, vectors, queries, random.exponential(40, 500), **options)
+
+
+def _huge(random):
+    """Vectors whose products with each other are numbers, infinities and NaN."""
+    table = _small(random, "huge", "<#>", 4, nulls=0.05)
+    table.vectors[::9] *= HUGE
+    table.queries[2:5] = random.integers(-1, 2, size=(3, 4)) * HUGE
+    return table
 
 
 def _clustered(random):
@@ -130,10 +150,19 @@ def _fill(table, random):
             int(random.integers(-5, 40)),
             KINDS[min(random.geometric(0.5), 4) - 1],
             bool(random.random() < 0.3),
+            _big(random),
             random.choice(["red", "green"]),
         )
         is_null = random.random(len(values)) < table.nulls
         table.rows.append((i, *(None if gone else value for gone, value in zip(is_null, values))))
+
+
+def _big(random):
+    """A whole number: mostly one of those that double precision does not tell apart."""
+    small = int(random.integers(40))
+    return (small, -INEXACT - small, INEXACT + small, INEXACT + small, 2**60 + small * 2**22 + small % 3)[
+        random.integers(5)
+    ]
 
 
 def as_text(vector):

@@ -8,6 +8,11 @@ columns of another table. The row's own columns are those of `i`.
 from dataclasses import dataclass
 from itertools import product
 
+# A comment in the SQL beside each step that is taken on what the index knows less exactly than the server: the
+# distance, numerics, whole numbers beyond 2^53. The planner may leave such an order to a sort; given by
+# whichever plan, it is the server's.
+STEP = "/*step*/"
+
 DISTANCE = "{d}"
 # Of the cosine distance, a similarity; of the others, something that falls as they grow.
 SIMILARITY = "(1 - {d})"
@@ -28,7 +33,7 @@ BOOSTS = (
     "CASE WHEN i.active THEN 0.1 ELSE 0 END",
     "CASE WHEN i.at > {now} - interval '30 days' THEN 0.2 ELSE 0 END",
     "CASE WHEN i.n >= 10 AND NOT i.n > 20 THEN 1 ELSE 0.5 END",
-    "CASE WHEN {d} < 0.5 OR i.importance > 1 THEN 0.25 ELSE 0 END",
+    f"CASE WHEN {{d}} <{STEP} 0.5 OR i.importance > 1 THEN 0.25 ELSE 0 END",
 )
 
 
@@ -38,6 +43,14 @@ class Expression:
 
     kind: str
     sql: str
+    # By how much it changes at most with a small change of the distance, its steps apart; unknown of those
+    # that are drawn at random.
+    slope: float | None = None
+
+    @property
+    def may_sort(self):
+        """Whether another plan than the index's is right, too."""
+        return STEP in self.sql
 
 
 def named(random):
@@ -129,7 +142,59 @@ def _chrono_score(random):
     return Expression("chrono_score", f"chrono_score({arguments})")
 
 
+# With their slopes.
+STEPS = (
+    (f"floor{STEP}({{d}} * 10)", 0),
+    (f"floor{STEP}({{d}} * 4) + i.n::float8 / 64", 0),
+    (f"({{d}} * 10)::int{STEP} + coalesce(i.importance, 0)::float8", 0),
+    (f"CASE WHEN {{d}} <{STEP} 1 THEN 1 ELSE 2 END + {{d}} / 16", 0.0625),
+    (f"CASE WHEN {{d}} ={STEP} 0 THEN 1 ELSE 0 END + {{d}}", 1),
+    (f"nullif{STEP}({{d}}, 0)", 1),
+    (f"coalesce(nullif{STEP}({{d}}, 0), 100)", 1),
+    (f"CASE nullif{STEP}({{d}}, 0) IS NULL WHEN true THEN 9 ELSE {{d}} END", 1),
+    (f"round{STEP}(({{d}})::numeric, 1)", 0),
+    (f"ceil{STEP}(1 - {{d}}) + 0.5 * i.importance::float8", 0),
+)
+NUMERICS = (
+    (f"{{d}} + floor{STEP}(i.n * 0.3)", 1),
+    (f"{{d}} + CASE (i.n * 0.1)::float8 WHEN{STEP} 0.3 THEN 0 ELSE 100 END", 1),
+    (f"{{d}} + CASE WHEN (i.n * 0.1)::float8 ={STEP} 0.3 THEN 1 ELSE 0 END", 1),
+    (f"{{d}} + CASE WHEN i.n * 0.1 ={STEP} 0.3 THEN 1 ELSE 0 END", 1),
+    (f"{{d}} + coalesce(nullif{STEP}(i.n * 0.1, 0.3), 50)::float8", 1),
+    (f"{{d}} + round{STEP}(i.importance::numeric * 3)::float8", 1),
+    ("(1 - {d})::numeric * 0.7 + (i.n / 7.0) * 0.3", 0.7),
+    ("{d} + (i.importance * 10)::int", 1),
+    ("{d} + floor(i.n / 3::float8)", 1),
+    ("{d} + CASE i.n WHEN 7 THEN 1 WHEN 8 THEN 0.5 ELSE 0 END", 1),
+    ("{d} + coalesce(nullif(i.n, 7), 100)", 1),
+)
+WHOLE = (
+    (f"{{d}} + (i.big - 9007199254740992){STEP}::float8 / 128", 1),
+    (f"{{d}} + CASE WHEN i.big - 9007199254740992 ={STEP} 3 THEN 0 ELSE 1 END", 1),
+    (f"{{d}} + CASE WHEN i.big >{STEP} 9007199254740992.5 THEN 1 ELSE 0 END", 1),
+    (f"{{d}} + CASE i.big WHEN{STEP} 9007199254740995 THEN 0 ELSE 1 END", 1),
+    (f"{{d}} + (i.big %{STEP} 5)", 1),
+    (f"{{d}} + abs(i.big / 4194304 - 2147483648){STEP}::float8 / 4294967296", 1),
+    (f"{{d}} + coalesce(nullif(i.big,{STEP} 9007199254740995) - i.big, 1)", 1),
+)
+
+
+def _steps(random):
+    return Expression("steps", *random.choice(STEPS))
+
+
+def _numerics(random):
+    return Expression("numerics", *random.choice(NUMERICS))
+
+
+def _whole(random):
+    return Expression("whole numbers", *random.choice(WHOLE))
+
+
 NAMED = (
+    _steps,
+    _numerics,
+    _whole,
     _distance,
     _similarity,
     _blend,
@@ -165,7 +230,8 @@ LEAVES = (
     "(-0.25)",
     *BOOSTS,
 )
-UNARY = ("-({})", "abs({})", "sqrt(abs({}))", "ln(1 + abs({}))", "floor(({})::float8)", "({})::float8", "+({})")
+FLOOR = "floor(({})::float8)"
+UNARY = ("-({})", "abs({})", "sqrt(abs({}))", "ln(1 + abs({}))", FLOOR, "({})::float8", "+({})")
 BINARY = ("({} + {})", "({} - {})", "({} * {})", "({} / {})", "least({}, {})", "greatest({}, {})")
 # Not of two numerics, which the index leaves alone where they were rounded.
 COMPARISONS = tuple(f"({{}})::float8 {sign} {{}}" for sign in ("<", "<=", ">", ">=", "=", "<>"))
@@ -179,7 +245,8 @@ def _number(random, depth):
     if fall < 0.55:
         return _place(random.choice(BINARY), below(), below())
     if fall < 0.8:
-        return _place(random.choice(UNARY), below())
+        pattern, part = random.choice(UNARY), below()
+        return _step(pattern, part) if pattern is FLOOR else _place(pattern, part)
     if fall < 0.88:
         return f"coalesce({below()}, {random.choice(('0', '0.5', '{w}'))})"
     if fall < 0.92:
@@ -196,7 +263,12 @@ def _truth(random, depth):
     if fall < 0.5 and depth > 0:
         sign = random.choice(("AND", "OR"))
         return f"({_truth(random, depth - 1)} {sign} {_truth(random, depth - 1)})"
-    return _place(random.choice(COMPARISONS), _number(random, depth), _number(random, depth))
+    return _step(random.choice(COMPARISONS), _number(random, depth), _number(random, depth))
+
+
+def _step(pattern, *parts):
+    """A pattern in whose value its parts make a step."""
+    return _place(pattern, *parts) + STEP * any(DISTANCE in part for part in parts)
 
 
 def _place(pattern, *parts):

@@ -47,6 +47,8 @@ class Truth:
             return Verdict("a row came twice", wanted)
         if strangers := [row for row in ids if row not in self._ends]:
             return Verdict(f"rows that do not pass the filter: {strangers[:5]}", wanted)
+        if disorder := self._disorder(ids):
+            return Verdict(disorder, wanted, self._found(ids, offset + wanted))
         misplaced = [
             f"row {row} at position {place} has a score in {self._ends[row]}, due is one in "
             f"{(self._lows[place], self._highs[place])}"
@@ -57,15 +59,21 @@ class Truth:
             return Verdict("", wanted, wanted)
         return Verdict(misplaced[0], wanted, self._found(ids, offset + wanted), excusable=True)
 
-    def _found(self, ids, depth):
-        """How many of the rows belong to the first `depth`, and do not come after worse ones."""
-        worst, found = self._highs[depth - 1], 0
-        latest = (_NULLS_FIRST, -math.inf)
+    def _disorder(self, ids):
+        """What is wrong with the order of the rows among each other, or nothing. No graph excuses that."""
+        latest, before = (_NULLS_FIRST, -math.inf), None
         for row in ids:
             low, high = self._ends[row]
-            found += low <= worst and high >= latest
-            latest = max(latest, low)
-        return found
+            if high < latest:
+                return f"row {row} with a score in {self._ends[row]} comes after row {before} in {self._ends[before]}"
+            if low > latest:
+                latest, before = low, row
+        return ""
+
+    def _found(self, ids, depth):
+        """How many of the rows belong to the first `depth`."""
+        worst = self._highs[depth - 1]
+        return sum(self._ends[row][0] <= worst for row in ids)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,20 @@ class Question:
     where: str
     limit: int
     offset: int
+    optional: object = None  # of `filters`, or nothing
+    ef_search: int = 1000
+
+    @property
+    def finds_all(self):
+        """Whether the graph is searched in full; else it may miss rows, and nothing else."""
+        return self.table.exact and self.ef_search >= len(self.table.rows)
+
+    def conditions(self, parameter=None):
+        """After WHERE, with places; with the optional condition's value, or a parameter that stands for it."""
+        if self.optional is None:
+            return self.where
+        value = parameter or f"{self.optional.value}::{self.optional.type}"
+        return f"{self.where} AND {self.optional.condition.replace('{p}', value)}"
 
     def order(self):
         """After ORDER BY, with places."""
@@ -57,12 +71,12 @@ class Statements:
         return self.explain or f"EXPLAIN (COSTS OFF) {self.fetches[0]}"
 
 
-def _select(question, relation=None, more="", limit=None, last=""):
+def _select(question, relation=None, more="", limit=None, last="", where=None):
     if limit is None:
         limit = f"LIMIT {question.limit} OFFSET {question.offset}"
     return (
         f"SELECT i.id FROM {relation or question.table.name} i {more} "
-        f"WHERE {question.where} ORDER BY {question.order()}{last} {limit}"
+        f"WHERE {where or question.conditions()} ORDER BY {question.order()}{last} {limit}"
     )
 
 
@@ -81,22 +95,30 @@ def by_output(question):
     """The expression is in the select list, and ORDER BY names it."""
     sql = (
         f"SELECT id FROM (SELECT i.id, {question.expression.sql} AS score "
-        f"FROM {question.table.name} i WHERE {question.where} "
+        f"FROM {question.table.name} i WHERE {question.conditions()} "
         f"ORDER BY score {question.direction} LIMIT {question.limit} OFFSET {question.offset}) best"
     )
     return Statements([question.literal(sql)])
 
 
-def prepared(question, mode="force_generic_plan"):
-    """Vector, time, weight, limit and offset are parameters of one plan for all."""
+def prepared(question, mode="force_generic_plan", twice=False):
+    """Vector, time, weight, limit and offset are parameters of one plan for all.
+
+    With `twice`, conditions have the vector from another parameter than the order.
+    """
     table = question.table
-    sql = question.fill(_select(question, limit="LIMIT $4 OFFSET $5"), "$1", "$2", "$3")
-    types = f"{table.element}, timestamptz, float8, bigint, bigint"
-    values = (
-        f"'{as_text(table.queries[question.query])}', '{AS_OF}', {WEIGHT}, "
-        f"{question.limit}, {question.offset}"
-    )
-    other = f"'{as_text(table.queries[0])}', '{AS_OF}', 0.5, 2, 0"
+    where = question.conditions("$7")
+    if twice:
+        where = question.fill(where, "$6", "$2", "$3")
+    sql = question.fill(_select(question, limit="LIMIT $4 OFFSET $5", where=where), "$1", "$2", "$3")
+    types = f"{table.element}, timestamptz, float8, bigint, bigint, {table.element}"
+    vector = f"'{as_text(table.queries[question.query])}'"
+    values = f"{vector}, '{AS_OF}', {WEIGHT}, {question.limit}, {question.offset}, {vector}"
+    other = f"'{as_text(table.queries[0])}', '{AS_OF}', 0.5, 2, 0, '{as_text(table.queries[0])}'"
+    if question.optional:
+        types += f", {question.optional.type}"
+        values += f", {question.optional.value}"
+        other += ", NULL"
     before = (
         f"SET LOCAL plan_cache_mode = {mode}",
         f"PREPARE asked({types}) AS {sql}",
@@ -108,6 +130,11 @@ def prepared(question, mode="force_generic_plan"):
 def prepared_custom(question):
     """Parameters, and a plan for each."""
     return prepared(question, "force_custom_plan")
+
+
+def prepared_twice(question):
+    """As drivers do that know no names: what stands at two places is two parameters."""
+    return prepared(question, twice=True)
 
 
 def cursor(question):
@@ -214,6 +241,7 @@ SHAPES = (
     by_output,
     prepared,
     prepared_custom,
+    prepared_twice,
     cursor,
     cte,
     subquery,

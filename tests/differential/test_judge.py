@@ -55,9 +55,18 @@ def test_scores_are_as_sharp_as_distances():
     assert not accepts(near, [2, 0, 1], blur=0.03)
 
 
+def test_rows_are_in_order_also_where_others_are_missing():
+    missed = truth([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert missed.judge([0, 2, 4], 3, 0).excusable
+    assert not missed.judge([0, 4, 2], 3, 0).excusable
+    assert not truth([None, 1.0, math.nan, 2.0]).judge([1, 0, 2], 3, 0).excusable
+
+
 def test_what_a_graph_excuses():
     missed = truth([1.0, 2.0, 3.0, 4.0]).judge([0, 2, 3], 3, 0)
     assert missed.wrong and missed.excusable and missed.found == 2
     late = truth([1.0, 2.0, 3.0, 4.0]).judge([1, 0, 2], 3, 0)
-    assert late.wrong and late.excusable and late.found == 2
+    assert late.wrong and not late.excusable
+    both = truth([1.0, 2.0, 3.0, 4.0, 6.0], blur=0.2).judge([1, 0, 4], 3, 0)
+    assert both.wrong and both.excusable and both.found == 2
     assert not truth([1.0, 2.0]).judge([0], 2, 0).excusable
