@@ -39,7 +39,8 @@ def run_suite(pg, cluster, suite, tests):
     give_to_server_user(output)
     command = [
         pg.library_dir / "pgxs" / driver,
-        *(f"--inputdir={files}", f"--outputdir={output}", f"--bindir={pg.bin}", f"--dlpath={files}"),
+        *(f"--inputdir={files}", f"--expecteddir={files}", f"--outputdir={output}"),
+        *(f"--bindir={pg.bin}", f"--dlpath={files}"),
         *(f"--host={cluster.directory}", f"--user={USER}", "--max-connections=10"),
         *([*needed, *tests] if tests else [f"--schedule={files / schedule}"]),
     ]
