@@ -146,22 +146,31 @@ def need_tools(packages_by_tool):
 
     `packages_by_tool` maps the name of a command, or the path of a file, to its package.
     """
-    missing = [
+    if not _missing(packages_by_tool):
+        return
+    # Steps that run beside each other may miss the same, and dpkg serves one at a time.
+    with locked("apt"):
+        missing = _missing(packages_by_tool)
+        if not missing:
+            return
+        if not (IS_ROOT and shutil.which("apt-get")):
+            raise SetupError(f"please install: {' '.join(missing)} (Debian's names)")
+        say(f"installing {' '.join(missing)}")
+        environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+        log = cache_dir() / "apt.log"
+        apt = ["apt-get", "-o", "DPkg::Lock::Timeout=600", "-q"]
+        run_logged(log, *apt, "update", env=environment)
+        install = ["install", "-y", "--no-install-recommends"]
+        run_logged(log, *apt, *install, *missing, env=environment)
+
+
+def _missing(packages_by_tool):
+    """The packages of those commands and files that are not there."""
+    return [
         package
         for tool, package in packages_by_tool.items()
         if not (os.path.exists(tool) if "/" in tool else shutil.which(tool))
     ]
-    if not missing:
-        return
-    if not (IS_ROOT and shutil.which("apt-get")):
-        raise SetupError(f"please install: {' '.join(missing)} (Debian's names)")
-    say(f"installing {' '.join(missing)}")
-    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    log = cache_dir() / "apt.log"
-    run_logged(log, "apt-get", "update", "-q", env=environment)
-    run_logged(
-        log, "apt-get", "install", "-qy", "--no-install-recommends", *missing, env=environment
-    )
 
 
 def main(command):
