@@ -7,10 +7,12 @@ control file and the SQL.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from scripts import libclang, postgres
@@ -57,7 +59,22 @@ def install(pg, profile="release", destdir=None, extra=()):
 
     `extra`: features of the crate besides the server's version.
     """
-    library = build(pg, profile, extra)
+    # What cargo builds for another server has the same name.
+    with _target_dir_locked():
+        return _install(pg, build(pg, profile, extra), destdir)
+
+
+@contextmanager
+def _target_dir_locked():
+    """Keeps others that install from this checkout waiting."""
+    directory = target_dir()
+    directory.mkdir(parents=True, exist_ok=True)
+    with open(directory / "install.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _install(pg, library, destdir):
     control = ROOT / "chronomind.control"
     copies = {library: pg.library_dir / "chronomind.so"}
     for source in [control, *sorted((ROOT / "sql").glob("chronomind--*.sql"))]:
@@ -95,12 +112,14 @@ def _command():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("action", choices=["build", "install"])
     parser.add_argument("--destdir", help="root directory to install below")
+    profile = os.environ.get("CHRONOMIND_PROFILE", "release")
+    parser.add_argument("--profile", default=profile, help=f"of cargo ({profile})")
     arguments = parser.parse_args()
     pg = postgres.default()
     if arguments.action == "build":
-        print(build(pg))
+        print(build(pg, arguments.profile))
         return
-    for path in install(pg, destdir=arguments.destdir):
+    for path in install(pg, arguments.profile, arguments.destdir):
         print(path)
     say("restart the server with shared_preload_libraries = 'chronomind'")
 

@@ -109,7 +109,9 @@ def cluster(server, *arguments, tests="tests/cluster", **variables):
     """The tests that start, crash and restart servers, and use several connections at once."""
     pg = server.pg
     python = pypi.venv_python(ROOT / "tests/requirements.txt")
-    environment = {**os.environ, **variables, "PG_CONFIG": str(pg.path)}
+    # What is packaged is what was built, and not built for another time.
+    environment = {**os.environ, "CHRONOMIND_PROFILE": server.profile}
+    environment |= {**variables, "PG_CONFIG": str(pg.path)}
     command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=15"]
     # Each test has a server of its own; which of them waits most is not known before.
     beside = ["-n", os.cpu_count(), "--dist", "worksteal"]
