@@ -16,12 +16,12 @@ use chronomind_core::record::{Flags, Kind, NO_NODE, Posting};
 use super::columns::Columns;
 use super::row::HeapRow;
 use crate::error::Result;
-use crate::pages::append::{Alone, Host, Ids, Node, append};
+use crate::pages::append::{Host, Ids, Node, append};
 use crate::pages::segment;
 use crate::pg::fault::{self, Point};
 use crate::pg::notice;
 use crate::pg::relation::Relation;
-use crate::recovery::{self, Memory, Opened};
+use crate::recovery::{self, Memory, OnPages, Opened};
 use crate::shmem::{self, asking};
 
 thread_local! {
@@ -46,22 +46,28 @@ pub fn insert(index: Relation, columns: &Columns, row: HeapRow) -> Result<()> {
         keys: row.attributes.keys,
     };
     let vector = row.vector.filter(|_| has_distance);
-    match recovery::open(index)? {
-        Opened::Pages => {
-            append(index, vector, posting, &mut Alone)?;
-            recovery::disown(index)
+    loop {
+        let is_done = match recovery::open(index)? {
+            Opened::Pages => {
+                let mut pages = PagesAlone(OnPages::of(index)?);
+                append(index, vector, posting, &mut pages)?.is_some()
+            }
+            Opened::Memory(memory) => insert_into(&memory, index, vector, posting, row)?,
+        };
+        if is_done {
+            return Ok(());
         }
-        Opened::Memory(memory) => insert_into(&memory, index, vector, posting, row),
     }
 }
 
+/// False when the memory is not the index's any more: then nothing is done.
 fn insert_into(
     memory: &Memory,
     index: Relation,
     vector: Option<&[u8]>,
     posting: Posting<'_>,
     row: HeapRow,
-) -> Result<()> {
+) -> Result<bool> {
     let epochs = shmem::epochs()?;
     let graph = memory.index.graph();
     let mut entry = Entry {
@@ -79,7 +85,7 @@ fn insert_into(
     // The system may take its time over memory, and appenders wait for one another.
     let put_off = asking::PutOff::begin();
     let mut ids = append(index, vector, posting, &mut entry)?;
-    if ids.is_none() {
+    if ids.is_none() && entry.state != Entering::Elsewhere {
         fault::at(Point::InsertRefused);
         recovery::reclaim()?;
         entry.is_last_try = true;
@@ -87,13 +93,16 @@ fn insert_into(
     }
 
     drop(put_off);
+    if entry.state == Entering::Elsewhere {
+        return Ok(false);
+    }
 
     // From here to the end nothing may fail: the row is durable and must get into memory.
     let (Some(ids), Entering::Done) = (ids, &entry.state) else {
         if memory.should_warn() {
             notice::does_not_fit(&index.name());
         }
-        return Ok(());
+        return Ok(true);
     };
     let _pin = shmem::pin(epochs);
     if let (Some(vector), Some(upper)) = (vector, entry.new_node) {
@@ -104,7 +113,32 @@ fn insert_into(
         memory.index.add_drift(1);
     }
     memory.index.postings().show(ids.posting);
-    Ok(())
+    Ok(true)
+}
+
+/// A row that lives on the pages alone, while nobody loads them.
+struct PagesAlone(OnPages);
+
+impl Host for PagesAlone {
+    fn node(&mut self) -> Node {
+        Node::New
+    }
+
+    fn posting(&mut self) -> Option<u32> {
+        None
+    }
+
+    fn block(&self, _kind: Kind, _sequence: u32) -> Option<u32> {
+        None
+    }
+
+    fn reserve(&mut self, _ids: Ids, _page: u32) -> bool {
+        self.0.is_alone()
+    }
+
+    fn add_page(&mut self, _kind: Kind, _sequence: u32, _block: u32) {}
+
+    fn enter(&mut self, _ids: Ids) {}
 }
 
 /// A row on its way into memory.
@@ -131,6 +165,8 @@ enum Entering {
     No,
     /// There is no memory for the row: it lives on the pages alone.
     Never,
+    /// The memory is not the index's any more: the row goes where that is now.
+    Elsewhere,
     Done,
 }
 
@@ -182,6 +218,11 @@ impl Host for Entry<'_> {
     }
 
     fn reserve(&mut self, ids: Ids, page: u32) -> bool {
+        if self.memory.is_retired() {
+            self.state = Entering::Elsewhere;
+            self.give_back();
+            return false;
+        }
         if self.claim(ids, page).is_some() {
             return true;
         }

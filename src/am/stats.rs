@@ -70,7 +70,7 @@ pub fn stats(index: Relation) -> Result<Stats> {
         Found::Absent => (State::Unloaded, None),
         Found::Claimed => (State::Loading, None),
         Found::Ready(_, index) => (State::Loaded, Some(index)),
-        Found::Unfit(place) => (State::TooLarge, place.index()),
+        Found::Unfit(place) => (State::TooLarge, recovery::part_of_unfit(place)?),
     };
     Ok(Stats {
         state,

@@ -34,7 +34,12 @@ pub fn bulk_delete(
         }
     })?;
     fault::at(Point::SweepDone);
-    if let Opened::Pages = opened {
+    // Who has loaded it meanwhile may lack what was marked.
+    let is_current = match &opened {
+        Opened::Memory(memory) => !memory.is_retired(),
+        Opened::Pages => false,
+    };
+    if !is_current {
         recovery::disown(index)?;
     }
     stats.num_index_tuples = swept.live as f64;

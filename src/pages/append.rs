@@ -70,31 +70,6 @@ pub trait Host {
     fn enter(&mut self, ids: Ids);
 }
 
-/// An index that has no memory.
-pub struct Alone;
-
-impl Host for Alone {
-    fn node(&mut self) -> Node {
-        Node::New
-    }
-
-    fn posting(&mut self) -> Option<u32> {
-        None
-    }
-
-    fn block(&self, _kind: Kind, _sequence: u32) -> Option<u32> {
-        None
-    }
-
-    fn reserve(&mut self, _ids: Ids, _page: u32) -> bool {
-        true
-    }
-
-    fn add_page(&mut self, _kind: Kind, _sequence: u32, _block: u32) {}
-
-    fn enter(&mut self, _ids: Ids) {}
-}
-
 /// Runs `work` while nobody appends. It must not call the server.
 pub fn while_nobody_appends<T>(index: Relation, work: impl FnOnce() -> T) -> T {
     let _meta_page = index.write(META, None);

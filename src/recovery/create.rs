@@ -34,7 +34,7 @@ impl Creation {
             file: file_of(relation),
             incarnation: definition.incarnation,
         };
-        let claim = match shmem::registry()?.claim(&key, shmem::epochs()?) {
+        let claim = match shmem::registry()?.claim(&key) {
             Claiming::Mine(claim) => claim,
             Claiming::Others => return Err(Error::bug("a new index has the identity of another")),
             Claiming::Full => {

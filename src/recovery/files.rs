@@ -11,7 +11,7 @@ use crate::shmem::registry::File;
 
 /// Takes back the memory of indexes whose files are gone.
 pub fn reclaim() -> Result<()> {
-    shmem::registry()?.sweep(shmem::epochs()?, shmem::region()?, is_gone);
+    shmem::registry()?.sweep(shmem::region()?, is_gone);
     Ok(())
 }
 

@@ -33,7 +33,7 @@ use crate::pg::notice;
 use crate::pg::relation::Relation;
 use crate::pg::wait::{self, Wait};
 use crate::shmem;
-use crate::shmem::registry::{Claiming, File, Found, Key, Place};
+use crate::shmem::registry::{Claiming, File, Found, Key, Place, Registry};
 
 /// An index to work with.
 #[expect(
@@ -71,6 +71,12 @@ impl Memory {
     pub fn is_complete(&self) -> bool {
         self.place.is_ready()
     }
+
+    /// True once this memory is not the index's any more: others may have loaded it anew, or will. Who
+    /// sees it false while nobody can append, appends what they will read.
+    pub fn is_retired(&self) -> bool {
+        self.place.is_retired()
+    }
 }
 
 /// Opens an index, loading it first where nobody has.
@@ -92,12 +98,12 @@ pub fn open(relation: Relation) -> Result<Opened> {
                 return Ok(Opened::Pages);
             }
             Found::Claimed => wait::briefly(Wait::Load),
-            Found::Absent => match registry.claim(&key, shmem::epochs()?) {
+            Found::Absent => match registry.claim(&key) {
                 Claiming::Mine(claim) => load::load(relation, &key, claim)?,
                 Claiming::Others => wait::briefly(Wait::Load),
                 Claiming::Full => {
                     reclaim()?;
-                    if matches!(registry.claim(&key, shmem::epochs()?), Claiming::Full) {
+                    if matches!(registry.claim(&key), Claiming::Full) {
                         notice::does_not_fit(&relation.name());
                         return Ok(Opened::Pages);
                     }
@@ -110,6 +116,42 @@ pub fn open(relation: Relation) -> Result<Opened> {
 /// What memory holds of an index as it is: nothing is loaded, and nobody waited for.
 pub fn find(relation: Relation) -> Result<Found> {
     Ok(shmem::registry()?.find(&key_of(relation)?))
+}
+
+/// What memory holds of an index that does not fit.
+pub fn part_of_unfit(place: Place) -> Result<Option<Index<'static>>> {
+    Ok(shmem::registry()?.part_of_unfit(place))
+}
+
+/// An index that is opened on its pages alone, to be looked at again while nobody appends.
+pub struct OnPages {
+    registry: &'static Registry,
+    key: Key,
+    /// There is an entry for it, which says that it does not fit.
+    is_unfit: bool,
+}
+
+impl OnPages {
+    /// To be made before the meta page is locked.
+    pub fn of(relation: Relation) -> Result<OnPages> {
+        let (registry, key) = (shmem::registry()?, key_of(relation)?);
+        Ok(OnPages {
+            registry,
+            key,
+            is_unfit: matches!(registry.find(&key), Found::Unfit(_)),
+        })
+    }
+
+    /// Under the meta page's lock: whether a row that is appended under it is not missed by anybody. Who
+    /// loads the index claims it first, and then looks under the same lock how far to read.
+    pub fn is_alone(&self) -> bool {
+        match self.registry.find(&self.key) {
+            Found::Unfit(_) => self.is_unfit,
+            // Else the entry has left the registry since, and others may know the index by another key.
+            Found::Absent => !self.is_unfit,
+            Found::Claimed | Found::Ready(..) => false,
+        }
+    }
 }
 
 /// To be called when pages were changed without memory: an index that somebody loads at the same time

@@ -13,14 +13,13 @@ use pgrx::{pg_guard, pg_sys};
 use super::huge;
 use super::lock::Lock;
 use super::registry::{Entry, Registry};
+use super::uses::{self, ENTRIES, Uses};
 use crate::error::Result;
 use crate::{guc, preload};
 
 const NAME: &CStr = c"chronomind";
 /// The lock of the registry, as `pg_stat_activity` names it to those who wait for it.
 const LOCK: &CStr = c"ChronoRegistry";
-/// Indexes in memory at a time, in all databases.
-const ENTRIES: usize = 4096;
 const PAGE: usize = 4096;
 
 /// What every process shares, as this process sees it.
@@ -30,6 +29,7 @@ struct Control {
     /// does not use it.
     view: OnceLock<Region<'static>>,
     epochs: Epochs<'static>,
+    uses: Uses,
     registry: Registry,
 }
 
@@ -48,6 +48,7 @@ static mut PREVIOUS_STARTUP: pg_sys::shmem_startup_hook_type = None;
 /// Where the parts of the reserved memory lie, in bytes from a page-aligned start.
 struct Plan {
     participants: usize,
+    uses_at: usize,
     entries_at: usize,
     entries_end: usize,
     region_bytes: usize,
@@ -57,11 +58,13 @@ impl Plan {
     fn new() -> Plan {
         // SAFETY: settled before shared memory is requested.
         let participants = unsafe { pg_sys::MaxBackends } as usize;
-        let entries_at = (size_of::<Participant>() * (participants + 1)).next_multiple_of(PAGE);
+        let uses_at = (size_of::<Participant>() * (participants + 1)).next_multiple_of(PAGE);
+        let entries_at = (uses_at + size_of::<uses::Row>() * participants).next_multiple_of(PAGE);
         let entries_end = entries_at + size_of::<Entry>() * ENTRIES;
         let region_bytes = Region::round(guc::shared_memory_size() as usize);
         Plan {
             participants,
+            uses_at,
             entries_at,
             entries_end,
             region_bytes,
@@ -132,6 +135,11 @@ extern "C-unwind" fn startup() {
         let global = &*start.cast::<AtomicU64>();
         let participants =
             std::slice::from_raw_parts(start.cast::<Participant>().add(1), plan.participants);
+        let rows = std::slice::from_raw_parts(
+            start.add(plan.uses_at).cast::<uses::Row>(),
+            plan.participants,
+        );
+        let uses = Uses::new(rows);
         let entries =
             std::slice::from_raw_parts(start.add(plan.entries_at).cast::<Entry>(), ENTRIES);
         let control = Control {
@@ -141,7 +149,8 @@ extern "C-unwind" fn startup() {
                 None => OnceLock::from(region),
             },
             epochs: Epochs::new(global, participants),
-            registry: Registry::new(entries, Lock::named(LOCK)),
+            uses,
+            registry: Registry::new(entries, uses, Lock::named(LOCK)),
         };
         // Relaxed: read only by this process and by those it forks.
         CONTROL.store(Box::into_raw(Box::new(control)), Ordering::Relaxed);
@@ -199,7 +208,8 @@ pub fn pin(epochs: Epochs<'static>) -> Pin<'static> {
     epochs.pin(participant())
 }
 
-fn participant() -> usize {
+/// The number of this process among the backends.
+pub(super) fn participant() -> usize {
     // SAFETY: a backend that runs statements has its entry in the array of processes, whose first
     // MaxBackends places are for backends.
     #[cfg(any(feature = "pg15", feature = "pg16"))]
@@ -227,6 +237,7 @@ fn arm_exit() {
 fn leave_nothing() {
     if let Ok(control) = control() {
         control.epochs.clear(participant());
+        control.uses.let_go(participant());
         control
             .registry
             .abandon_claims_of(std::process::id(), control.region);
@@ -243,8 +254,20 @@ unsafe extern "C-unwind" fn on_transaction_end(
     event: pg_sys::XactEvent::Type,
     _argument: *mut c_void,
 ) {
-    if event == pg_sys::XactEvent::XACT_EVENT_ABORT {
-        leave_nothing();
+    use pg_sys::XactEvent::{
+        XACT_EVENT_ABORT, XACT_EVENT_COMMIT, XACT_EVENT_PARALLEL_ABORT, XACT_EVENT_PARALLEL_COMMIT,
+        XACT_EVENT_PREPARE,
+    };
+    match event {
+        XACT_EVENT_ABORT | XACT_EVENT_PARALLEL_ABORT => leave_nothing(),
+        // Scans are over, and the locks on relations are still held: whoever waits for one of these to drop
+        // an index finds it in use by nobody.
+        XACT_EVENT_COMMIT | XACT_EVENT_PARALLEL_COMMIT | XACT_EVENT_PREPARE => {
+            if let Ok(control) = control() {
+                control.uses.let_go(participant());
+            }
+        }
+        _ => {}
     }
 }
 
@@ -264,6 +287,7 @@ mod tests {
         ] {
             let plan = Plan {
                 participants: 1,
+                uses_at: 0,
                 entries_at: 0,
                 entries_end,
                 region_bytes: 640 * PAGE,

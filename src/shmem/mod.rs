@@ -17,6 +17,7 @@ mod huge;
 pub mod level;
 mod lock;
 pub mod registry;
+mod uses;
 
 pub use control::{epochs, install, pin, region, registry};
 pub use huge::asking;

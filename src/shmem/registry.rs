@@ -1,25 +1,26 @@
 //! Which index lives at which root of the region.
 //!
 //! An index is known by its file and by the identity on its meta page, so that neither a reused
-//! file number nor a copied database can lead to another index's graph. Looking up takes no lock:
-//! an entry is only removed when its relation can have no user (dropped, or its maker failed), so
-//! whoever holds a lock on the relation finds a stable entry or none.
+//! file number nor a copied database can lead to another index's graph. Looking up takes no lock.
+//! Whoever finds an index ready has it in [use](super::uses) until the end of the transaction, and
+//! memory is given back, and an entry used for another index, when nobody has.
 //!
 //! | state | meaning | who ends it |
 //! |---|---|---|
 //! | Claimed | somebody builds or loads it | its [`Claim`]: ready, unfit or given up; else the exit or abort of its process |
 //! | Ready | complete; inserts keep it so | a sweep, when the relation is gone; an insert that finds no memory (to Unfit) |
 //! | Unfit | does not fit; pages are searched instead | a sweep, when the relation is gone |
-//! | Retired | nobody can find it any more | whoever sweeps after two epochs |
+//! | Retired | nobody can find it any more | whoever sweeps when nobody has it in use |
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use chronomind_core::arena::Region;
-use chronomind_core::epoch::{Epochs, Stamp};
 use chronomind_core::index::Index;
 
+use super::control::participant;
 use super::level::Level;
 use super::lock::Lock;
+use super::uses::Uses;
 use crate::pg::fault::{self, Point};
 
 const NEVER_USED: u64 = 0;
@@ -86,8 +87,6 @@ pub struct Entry {
     owner: AtomicU32,
     /// 1 once somebody was warned that the index is unfit.
     warned: AtomicU32,
-    /// Epoch at which it was retired.
-    stamp: AtomicU64,
     /// How far it follows its pages, once it is ready.
     level: Level,
 }
@@ -144,13 +143,27 @@ pub enum Claiming {
 /// The registry.
 pub struct Registry {
     entries: &'static [Entry],
+    uses: Uses,
     lock: Lock,
 }
 
 impl Registry {
     /// The registry over zeroed or living entries.
-    pub fn new(entries: &'static [Entry], lock: Lock) -> Registry {
-        Registry { entries, lock }
+    pub fn new(entries: &'static [Entry], uses: Uses, lock: Lock) -> Registry {
+        Registry {
+            entries,
+            uses,
+            lock,
+        }
+    }
+
+    fn number(&self, entry: &'static Entry) -> usize {
+        (std::ptr::from_ref(entry).addr() - self.entries.as_ptr().addr()) / size_of::<Entry>()
+    }
+
+    /// Whether a backend works on the index of an entry that nobody takes for ready any more.
+    fn is_used(&self, entry: &'static Entry) -> bool {
+        self.uses.is_held(self.number(entry))
     }
 
     fn probe(&self, word: u64) -> impl Iterator<Item = &'static Entry> {
@@ -159,19 +172,28 @@ impl Registry {
         (0..entries.len()).map(move |step| &entries[(start + step) % entries.len()])
     }
 
-    /// Looks an index up. Whoever asks holds a lock on its relation.
+    /// Looks an index up. It is this backend's to use until the end of the transaction.
     pub fn find(&self, key: &Key) -> Found {
+        loop {
+            if let Some(found) = self.look(key) {
+                return found;
+            }
+        }
+    }
+
+    /// `None` where the entry is no more what it was.
+    fn look(&self, key: &Key) -> Option<Found> {
         let word = key.word();
         for entry in self.probe(word) {
             // Acquire: pairs with the Release in `claim`; the fields behind the word are in place.
             match entry.key.load(Ordering::Acquire) {
-                NEVER_USED => return Found::Absent,
+                NEVER_USED => return Some(Found::Absent),
                 held if held == word && entry.key() == *key => {
                     // Acquire: pairs with the Release in `Claim`; the index behind is complete.
                     match entry.state.load(Ordering::Acquire) {
-                        CLAIMED => return Found::Claimed,
-                        READY => return self.ready(entry),
-                        UNFIT => return Found::Unfit(Place(entry)),
+                        CLAIMED => return Some(Found::Claimed),
+                        READY => return self.ready(entry, key),
+                        UNFIT => return Some(Found::Unfit(Place(entry))),
                         // Retired: a successor with the same key may lie further on.
                         _ => {}
                     }
@@ -179,21 +201,35 @@ impl Registry {
                 _ => {}
             }
         }
-        Found::Absent
+        Some(Found::Absent)
     }
 
-    fn ready(&self, entry: &'static Entry) -> Found {
+    /// Takes an entry into use that was ready for this key.
+    fn ready(&self, entry: &'static Entry, key: &Key) -> Option<Found> {
+        self.uses.hold(participant(), self.number(entry));
         let place = Place(entry);
-        match place.index() {
+        // Again, now that it cannot become another index's any more.
+        if !place.is_ready() || entry.key() != *key {
+            return None;
+        }
+        Some(match place.index() {
             Some(index) => Found::Ready(place, index),
             None => Found::Absent,
-        }
+        })
+    }
+
+    /// What memory holds of an index that does not fit.
+    pub fn part_of_unfit(&self, place: Place) -> Option<Index<'static>> {
+        self.uses.hold(participant(), self.number(place.0));
+        // Acquire: as in `look`.
+        let is_unfit = place.0.state.load(Ordering::Acquire) == UNFIT;
+        is_unfit.then(|| place.index())?
     }
 
     /// Claims the right to build or load an index. What an earlier index left under the same file
     /// is retired, since the file is the caller's now; and so is what the index itself left in
     /// another tablespace, from where its database was moved: it could be moved back.
-    pub fn claim(&'static self, key: &Key, epochs: Epochs<'_>) -> Claiming {
+    pub fn claim(&'static self, key: &Key) -> Claiming {
         let word = key.word();
         self.lock.exclusively(|| {
             for entry in self.in_use() {
@@ -207,7 +243,7 @@ impl Registry {
                     && (held.file == key.file || held.incarnation == key.incarnation)
                     && entry.state.load(Ordering::Relaxed) != CLAIMED
                 {
-                    retire(entry, epochs);
+                    retire(entry);
                 }
             }
             let mut free = None;
@@ -272,12 +308,7 @@ impl Registry {
 
     /// Takes back the memory of indexes whose files are gone: `is_gone` is asked for each, outside
     /// of any lock.
-    pub fn sweep(
-        &self,
-        epochs: Epochs<'_>,
-        region: Region<'static>,
-        is_gone: impl Fn(File) -> bool,
-    ) {
+    pub fn sweep(&self, region: Region<'static>, is_gone: impl Fn(File) -> bool) {
         let settled = |entry: &Entry| matches!(entry.state.load(Ordering::Relaxed), READY | UNFIT);
         let gone: Vec<(&Entry, u64)> = self
             .in_use()
@@ -288,16 +319,12 @@ impl Registry {
         self.lock.exclusively(|| {
             for (entry, word) in gone {
                 if entry.key.load(Ordering::Relaxed) == word && settled(entry) {
-                    retire(entry, epochs);
+                    retire(entry);
                     fault::at(Point::RegistryRetired);
                 }
             }
-            for _ in 0..2 {
-                epochs.try_advance();
-            }
             for entry in self.in_use() {
-                let stamp = Stamp(entry.stamp.load(Ordering::Relaxed));
-                if entry.state.load(Ordering::Relaxed) == RETIRED && epochs.is_safe(stamp) {
+                if entry.state.load(Ordering::Relaxed) == RETIRED && !self.is_used(entry) {
                     remove(entry, region);
                 }
             }
@@ -312,13 +339,12 @@ impl Registry {
 }
 
 /// Under the lock: nobody finds the entry from now on.
-fn retire(entry: &Entry, epochs: Epochs<'_>) {
+fn retire(entry: &Entry) {
     entry.state.store(RETIRED, Ordering::Release);
-    entry.stamp.store(epochs.stamp().0, Ordering::Relaxed);
 }
 
-/// Under the lock: gives the entry's memory back. Nobody uses it: it was never ready, or it was
-/// retired two epochs ago.
+/// Under the lock: gives the entry's memory back. Nobody uses it: it was never ready, or it is retired
+/// and no backend has it in use.
 fn remove(entry: &Entry, region: Region<'static>) {
     let root = entry.root.swap(0, Ordering::Relaxed);
     if root != 0 {
@@ -341,13 +367,12 @@ impl Place {
             .compare_exchange(READY, UNFIT, Ordering::Release, Ordering::Relaxed);
     }
 
-    /// What is in memory: all of a ready index, and what there is of an unfit one. Whoever asks still
-    /// holds the lock on its relation.
-    pub fn index(self) -> Option<Index<'static>> {
+    /// What is in memory: all of a ready index, and what there is of an unfit one.
+    fn index(self) -> Option<Index<'static>> {
         let root = self.0.root.load(Ordering::Relaxed);
         let region = super::region().ok().filter(|_| root != 0)?;
-        // SAFETY: the root of such an entry is an index's, which lives as long as the relation that the
-        // caller holds a lock on.
+        // SAFETY: the root of such an entry is an index's, which lives as long as this backend has the entry
+        // in use.
         unsafe { Index::open(region, root) }.ok()
     }
 
@@ -355,6 +380,12 @@ impl Place {
     pub fn is_ready(self) -> bool {
         // Acquire: pairs with the Release in `Claim::ready`.
         self.0.state.load(Ordering::Acquire) == READY
+    }
+
+    /// True when the index has left the registry: others may have loaded it anew, or will.
+    pub fn is_retired(self) -> bool {
+        // Acquire: as in `is_ready`.
+        self.0.state.load(Ordering::Acquire) == RETIRED
     }
 
     /// How far a ready index follows its pages.
