@@ -17,7 +17,7 @@ use crate::pages::bulk::BulkWriter;
 use crate::pg::fault::{self, Point};
 use crate::pg::relation::Relation;
 use crate::pg::{progress, settings, threads};
-use crate::recovery::{self, Creation};
+use crate::recovery::{self, Creation, Expected, Room};
 use chronomind_core::graph::{Inserter, State};
 use chronomind_core::index::{Index, Published};
 use chronomind_core::postings::Place;
@@ -41,15 +41,15 @@ pub fn build(
     index: Relation,
     columns: &Columns,
     options: Options,
-    estimated_rows: f64,
+    expected: Expected,
     scan: impl FnOnce(&mut dyn FnMut(HeapRow) -> Result<()>) -> f64,
 ) -> Result<Built> {
     let definition = definition(columns, options);
-    let creation = Creation::begin(index, &definition, estimated_rows)?;
+    let creation = Creation::begin(index, &definition, expected)?;
     let memory = creation.index();
     fault::at(Point::BuildClaimed);
 
-    let mut collector = Collector::new(memory, columns);
+    let mut collector = Collector::new(memory, creation.room(), columns);
     let heap_rows = scan(&mut |row| collector.take(row));
     let index_rows = collector.finish()?;
     fault::at(Point::BuildStored);
@@ -104,6 +104,7 @@ fn definition(columns: &Columns, options: Options) -> Definition {
 /// somewhat wider zones, nothing else.
 struct Collector<'a> {
     memory: &'a Index<'static>,
+    shared: Room,
     time: Option<usize>,
     rows: Vec<Collected>,
     keys: Vec<u64>,
@@ -111,6 +112,8 @@ struct Collector<'a> {
     budget: usize,
     nodes: u32,
     postings: u32,
+    /// Rows taken.
+    taken: u64,
 }
 
 struct Collected {
@@ -129,9 +132,10 @@ enum NodeOr {
 }
 
 impl<'a> Collector<'a> {
-    fn new(memory: &'a Index<'static>, columns: &Columns) -> Collector<'a> {
+    fn new(memory: &'a Index<'static>, room: Room, columns: &Columns) -> Collector<'a> {
         Collector {
             memory,
+            shared: room,
             time: columns
                 .attributes
                 .iter()
@@ -142,6 +146,7 @@ impl<'a> Collector<'a> {
             budget: settings::maintenance_memory(),
             nodes: 0,
             postings: 0,
+            taken: 0,
         }
     }
 
@@ -150,6 +155,7 @@ impl<'a> Collector<'a> {
             None => NodeOr::NullVector,
             Some(vector) => self.node_of(vector)?,
         };
+        self.taken += 1;
         self.rows.push(Collected {
             tid: row.tid.pack(),
             node,
@@ -174,8 +180,9 @@ impl<'a> Collector<'a> {
             return Ok(NodeOr::Node(twin));
         }
         let id = self.nodes;
-        fault::claim(Point::BuildMemory)?;
-        let upper = graph.reserve(id)?;
+        let upper = fault::claim(Point::BuildMemory)
+            .and_then(|()| graph.reserve(id))
+            .map_err(|error| self.shared.explain(error, self.taken))?;
         graph.store(id, upper, vector);
         self.nodes += 1;
         Ok(NodeOr::Node(id))
@@ -194,7 +201,9 @@ impl<'a> Collector<'a> {
                 NodeOr::NoDistance => Place::NoDistance,
             };
             let keys = &self.keys[row.keys..][..attributes];
-            self.memory.postings().reserve(self.postings)?;
+            let (room, taken) = (self.shared, self.taken);
+            let reserved = self.memory.postings().reserve(self.postings);
+            reserved.map_err(|error| room.explain(error, taken))?;
             self.memory.postings().publish(
                 self.postings,
                 row.tid,

@@ -27,6 +27,7 @@ pub fn bulk_delete(
     stats: &mut pg_sys::IndexBulkDeleteResult,
 ) -> Result<()> {
     // Loading first: somebody who loaded during the sweep could miss tombstones behind him.
+    recovery::hurry(index)?;
     let opened = recovery::open(index)?;
     let swept = sweep(index, is_dead, |posting| {
         if let Opened::Memory(memory) = &opened {
@@ -53,6 +54,7 @@ pub fn cleanup(
     was_swept: bool,
     stats: &mut pg_sys::IndexBulkDeleteResult,
 ) -> Result<()> {
+    recovery::hurry(index)?;
     if let Opened::Memory(memory) = recovery::open(index)? {
         reclaim(index, &memory)?;
         write_links(index, &memory)?;

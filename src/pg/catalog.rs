@@ -166,6 +166,44 @@ pub fn operator_class(class: Oid) -> Result<OperatorClass> {
     }
 }
 
+/// What ANALYZE has found out about a column.
+#[derive(Debug, Clone, Copy)]
+pub struct ColumnStatistics {
+    /// The share of NULLs.
+    pub null_share: f64,
+    /// Distinct values: their number, or minus their share of the rows. 0 where that is not known.
+    pub distinct: f64,
+}
+
+/// What ANALYZE has found out about a column, of this table alone.
+pub fn column_statistics(table: Oid, column: i16) -> Option<ColumnStatistics> {
+    let cache = pg_sys::SysCacheIdentifier::STATRELATTINH as c_int;
+    // SAFETY: a tuple of this cache has these attributes, none of which is NULL, and is released after the
+    // copy.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache3(
+            cache,
+            Datum::from(table),
+            Datum::from(column),
+            Datum::from(false),
+        );
+        if tuple.is_null() {
+            return None;
+        }
+        let number = |attribute: u32| {
+            let mut is_null = false;
+            let datum = pg_sys::SysCacheGetAttr(cache, tuple, attribute as i16, &mut is_null);
+            f64::from(f32::from_bits(datum.value() as u32))
+        };
+        let found = ColumnStatistics {
+            null_share: number(pg_sys::Anum_pg_statistic_stanullfrac),
+            distinct: number(pg_sys::Anum_pg_statistic_stadistinct),
+        };
+        pg_sys::ReleaseSysCache(tuple);
+        Some(found)
+    }
+}
+
 /// The operators of a family.
 pub fn family_operators(family: Oid) -> Vec<FamilyOperator> {
     let describe = |form: &pg_sys::FormData_pg_amop| {

@@ -9,7 +9,19 @@ pub fn does_not_fit(index: &str) {
         format!("index \"{index}\" does not fit chronomind's shared memory"),
         "",
     )
-    .set_detail("Its pages are searched instead, which is exact and slow.")
-    .set_hint("Increase chronomind.shared_memory_size and restart the server.")
+    .set_detail("Its pages are searched instead, which is exact and slow, until there is room for it.")
+    .set_hint(
+        "Increase chronomind.shared_memory_size and restart the server, or drop indexes that are not needed.",
+    )
     .report(PgLogLevel::WARNING);
+}
+
+/// An index that did not fit is in shared memory now. For the log of the server.
+pub fn fits_again(index: &str) {
+    pg_sys::panic::ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        format!("index \"{index}\" is in chronomind's shared memory again"),
+        "",
+    )
+    .report(PgLogLevel::LOG);
 }

@@ -32,7 +32,9 @@ pub fn load(relation: Relation, key: &Key, claim: Claim) -> Result<()> {
     fault::at(Point::LoadClaimed);
     match fill(relation, key, &claim, level) {
         Ok(()) => {
-            claim.ready(level);
+            if claim.ready(level) {
+                notice::fits_again(&relation.name());
+            }
             Ok(())
         }
         Err(Filling::Full) => {

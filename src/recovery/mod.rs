@@ -10,9 +10,10 @@
 //! | [`open`] | the index in memory | uses it; on a standby, brings it [up to date](follow) first |
 //! | | nothing | claims it, [loads](load) it, makes it ready |
 //! | | somebody at it | waits |
-//! | | that it does not fit | uses the pages |
+//! | | that it does not fit | [looks](again) now and then whether it does by now; else uses the pages |
 //! | [`Creation`] | nothing, for a new index | claims it, lets the build fill it, makes it ready |
 
+mod again;
 mod create;
 mod files;
 pub mod follow;
@@ -24,7 +25,8 @@ use chronomind_core::graph::GraphConfig;
 use chronomind_core::index::{Index, IndexConfig};
 use chronomind_core::record::Definition;
 
-pub use create::Creation;
+pub use again::hurry;
+pub use create::{Creation, Expected, Room};
 pub use files::reclaim;
 
 use crate::error::{Error, Result};
@@ -92,18 +94,25 @@ pub fn open(relation: Relation) -> Result<Opened> {
                 }
             }
             Found::Unfit(place) => {
+                if let Some(claim) = again::claim(relation, &key, place)? {
+                    load::load(relation, &key, claim)?;
+                    continue;
+                }
                 if place.should_warn() {
                     notice::does_not_fit(&relation.name());
                 }
                 return Ok(Opened::Pages);
             }
             Found::Claimed => wait::briefly(Wait::Load),
-            Found::Absent => match registry.claim(&key) {
+            Found::Absent => match registry.claim(&key, relation.oid().to_u32()) {
                 Claiming::Mine(claim) => load::load(relation, &key, claim)?,
                 Claiming::Others => wait::briefly(Wait::Load),
                 Claiming::Full => {
                     reclaim()?;
-                    if matches!(registry.claim(&key), Claiming::Full) {
+                    if matches!(
+                        registry.claim(&key, relation.oid().to_u32()),
+                        Claiming::Full
+                    ) {
                         notice::does_not_fit(&relation.name());
                         return Ok(Opened::Pages);
                     }

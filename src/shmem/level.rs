@@ -49,6 +49,12 @@ impl Level {
         }
     }
 
+    /// To be called by whoever begins to fill memory that nobody had.
+    pub(super) fn begin(&self) {
+        // Relaxed: nobody looks before it is filled.
+        self.begun.store(0, Ordering::Relaxed);
+    }
+
     /// To be called by whoever fills the memory, or has the turn.
     pub(super) fn set(&self, position: u64) {
         // Release: pairs with the Acquire in `position`.

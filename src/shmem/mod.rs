@@ -12,7 +12,9 @@
 //! This folder may say `unsafe`: it maps the region and talks to Postgres's shared memory.
 #![allow(unsafe_code)]
 
+mod claim;
 mod control;
+mod entry;
 mod huge;
 pub mod level;
 mod lock;

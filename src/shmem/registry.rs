@@ -7,107 +7,24 @@
 //!
 //! | state | meaning | who ends it |
 //! |---|---|---|
-//! | Claimed | somebody builds or loads it | its [`Claim`]: ready, unfit or given up; else the exit or abort of its process |
-//! | Ready | complete; inserts keep it so | a sweep, when the relation is gone; an insert that finds no memory (to Unfit) |
-//! | Unfit | does not fit; pages are searched instead | a sweep, when the relation is gone |
+//! | Claimed | somebody builds or loads it | its [`Claim`]: ready, unfit or given up (to Unfit where it was that); else the exit or abort of its process |
+//! | Ready | complete; inserts keep it so | a sweep, when the relation is gone; an insert that finds no memory (to Unfit); a REINDEX of it that needs the memory |
+//! | Unfit, with memory | did not fit; pages are searched instead | a sweep takes the memory when nobody has it in use |
+//! | Unfit, without memory | the same | a sweep, when the relation is gone; whoever opens it and finds enough free memory (to Claimed) |
 //! | Retired | nobody can find it any more | whoever sweeps when nobody has it in use |
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use chronomind_core::arena::Region;
 use chronomind_core::index::Index;
 
+pub use super::claim::{Claim, Place};
 use super::control::participant;
-use super::level::Level;
+use super::entry::{CLAIMED, NEVER_USED, READY, REMOVED, RETIRED, UNFIT, release_root};
+pub use super::entry::{Entry, File, Key};
 use super::lock::Lock;
 use super::uses::Uses;
 use crate::pg::fault::{self, Point};
-
-const NEVER_USED: u64 = 0;
-const REMOVED: u64 = 1;
-
-const CLAIMED: u32 = 1;
-const READY: u32 = 2;
-const UNFIT: u32 = 3;
-const RETIRED: u32 = 4;
-
-/// Where an index's pages are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct File {
-    /// Database, 0 for shared relations.
-    pub database: u32,
-    /// Tablespace.
-    pub tablespace: u32,
-    /// File number.
-    pub number: u32,
-    /// Owner of a temporary relation as Postgres numbers it, -1 for others.
-    pub backend: i32,
-}
-
-/// Which index is meant: its file, and the identity on its meta page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
-    /// Its file.
-    pub file: File,
-    /// What [`File`] cannot tell: which of the indexes that ever had this file.
-    pub incarnation: u64,
-}
-
-impl Key {
-    /// A word that is neither of the two reserved ones.
-    fn word(&self) -> u64 {
-        let words = [
-            u64::from(self.file.database) << 32 | u64::from(self.file.tablespace),
-            u64::from(self.file.number) << 32 | u64::from(self.file.backend as u32),
-            self.incarnation,
-        ];
-        // FNV-1a over words, then a final mix so that the low bits depend on all.
-        let hash = words.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, word| {
-            (hash ^ word)
-                .wrapping_mul(0x0000_0100_0000_01b3)
-                .rotate_left(29)
-        });
-        (hash ^ (hash >> 32)).max(2)
-    }
-}
-
-/// One index, in shared memory.
-#[repr(C, align(64))]
-pub struct Entry {
-    key: AtomicU64,
-    incarnation: AtomicU64,
-    database: AtomicU32,
-    tablespace: AtomicU32,
-    number: AtomicU32,
-    backend: AtomicU32,
-    state: AtomicU32,
-    /// Unit of the root, 0 while there is none.
-    root: AtomicU32,
-    /// Process that claimed it.
-    owner: AtomicU32,
-    /// 1 once somebody was warned that the index is unfit.
-    warned: AtomicU32,
-    /// How far it follows its pages, once it is ready.
-    level: Level,
-}
-
-impl Entry {
-    fn file(&self) -> File {
-        File {
-            database: self.database.load(Ordering::Relaxed),
-            tablespace: self.tablespace.load(Ordering::Relaxed),
-            number: self.number.load(Ordering::Relaxed),
-            backend: self.backend.load(Ordering::Relaxed) as i32,
-        }
-    }
-
-    fn key(&self) -> Key {
-        Key {
-            file: self.file(),
-            incarnation: self.incarnation.load(Ordering::Relaxed),
-        }
-    }
-}
 
 /// What a lookup finds.
 #[expect(
@@ -125,10 +42,6 @@ pub enum Found {
     /// It does not fit.
     Unfit(Place),
 }
-
-/// A place in the registry.
-#[derive(Clone, Copy)]
-pub struct Place(&'static Entry);
 
 /// What became of an attempt to claim.
 pub enum Claiming {
@@ -157,21 +70,6 @@ impl Registry {
         }
     }
 
-    fn number(&self, entry: &'static Entry) -> usize {
-        (std::ptr::from_ref(entry).addr() - self.entries.as_ptr().addr()) / size_of::<Entry>()
-    }
-
-    /// Whether a backend works on the index of an entry that nobody takes for ready any more.
-    fn is_used(&self, entry: &'static Entry) -> bool {
-        self.uses.is_held(self.number(entry))
-    }
-
-    fn probe(&self, word: u64) -> impl Iterator<Item = &'static Entry> {
-        let entries = self.entries;
-        let start = word as usize % entries.len();
-        (0..entries.len()).map(move |step| &entries[(start + step) % entries.len()])
-    }
-
     /// Looks an index up. It is this backend's to use until the end of the transaction.
     pub fn find(&self, key: &Key) -> Found {
         loop {
@@ -185,7 +83,7 @@ impl Registry {
     fn look(&self, key: &Key) -> Option<Found> {
         let word = key.word();
         for entry in self.probe(word) {
-            // Acquire: pairs with the Release in `claim`; the fields behind the word are in place.
+            // Acquire: pairs with the Release in `Entry::begin`; the fields behind the word are in place.
             match entry.key.load(Ordering::Acquire) {
                 NEVER_USED => return Some(Found::Absent),
                 held if held == word && entry.key() == *key => {
@@ -226,12 +124,12 @@ impl Registry {
         is_unfit.then(|| place.index())?
     }
 
-    /// Claims the right to build or load an index. What an earlier index left under the same file
-    /// is retired, since the file is the caller's now; and so is what the index itself left in
+    /// Claims the right to build or load an index, of this OID. What an earlier index left under the same
+    /// file is retired, since the file is the caller's now; and so is what the index itself left in
     /// another tablespace, from where its database was moved: it could be moved back.
-    pub fn claim(&'static self, key: &Key) -> Claiming {
+    pub fn claim(&'static self, key: &Key, relation: u32) -> Claiming {
         let word = key.word();
-        self.lock.exclusively(|| {
+        self.exclusively(|| {
             for entry in self.in_use() {
                 let held = entry.key();
                 let moved = File {
@@ -266,27 +164,26 @@ impl Registry {
             let Some(entry) = free else {
                 return Claiming::Full;
             };
-            entry.incarnation.store(key.incarnation, Ordering::Relaxed);
-            entry.database.store(key.file.database, Ordering::Relaxed);
-            entry
-                .tablespace
-                .store(key.file.tablespace, Ordering::Relaxed);
-            entry.number.store(key.file.number, Ordering::Relaxed);
-            entry
-                .backend
-                .store(key.file.backend as u32, Ordering::Relaxed);
-            entry.root.store(0, Ordering::Relaxed);
-            entry.warned.store(0, Ordering::Relaxed);
-            entry.owner.store(std::process::id(), Ordering::Relaxed);
-            entry.state.store(CLAIMED, Ordering::Relaxed);
-            // Release: pairs with the Acquire in `find`.
-            entry.key.store(word, Ordering::Release);
+            entry.begin(key, relation);
             fault::at(Point::RegistryClaimed);
-            Claiming::Mine(Claim {
-                registry: self,
-                entry,
-                finished: false,
-            })
+            Claiming::Mine(Claim::new(self, entry))
+        })
+    }
+
+    /// Claims an index that did not fit, to load it now. `None` where others are at it, or still use what
+    /// memory it has.
+    pub fn claim_again(&'static self, key: &Key, place: Place) -> Option<Claim> {
+        let entry = place.0;
+        self.exclusively(|| {
+            let is_same = entry.key.load(Ordering::Relaxed) == key.word() && entry.key() == *key;
+            let is_unfit = entry.state.load(Ordering::Relaxed) == UNFIT;
+            // Whoever had its memory in use has let go before a sweep took that.
+            if !is_same || !is_unfit || entry.root.load(Ordering::Relaxed) != 0 {
+                return None;
+            }
+            entry.begin_again();
+            fault::at(Point::RegistryClaimed);
+            Some(Claim::new(self, entry))
         })
     }
 
@@ -298,37 +195,91 @@ impl Registry {
         };
         self.in_use().for_each(|entry| entry.level.abandon(process));
         if self.in_use().any(|entry| claimed(&entry)) {
-            self.lock.exclusively(|| {
+            self.exclusively(|| {
                 self.in_use()
                     .filter(claimed)
-                    .for_each(|entry| remove(entry, region));
+                    .for_each(|entry| entry.give_up(region));
             });
         }
     }
 
-    /// Takes back the memory of indexes whose files are gone: `is_gone` is asked for each, outside
-    /// of any lock.
+    /// Takes back the memory of indexes whose files are gone, for which `is_gone` is asked outside of any
+    /// lock, and of those that do not fit, where nobody has it in use.
     pub fn sweep(&self, region: Region<'static>, is_gone: impl Fn(File) -> bool) {
-        let settled = |entry: &Entry| matches!(entry.state.load(Ordering::Relaxed), READY | UNFIT);
         let gone: Vec<(&Entry, u64)> = self
             .in_use()
-            .filter(|entry| settled(entry))
+            .filter(|entry| is_settled(entry))
             .map(|entry| (entry, entry.key.load(Ordering::Acquire)))
             .filter(|(entry, _)| is_gone(entry.file()))
             .collect();
-        self.lock.exclusively(|| {
+        self.exclusively(|| {
             for (entry, word) in gone {
-                if entry.key.load(Ordering::Relaxed) == word && settled(entry) {
+                if entry.key.load(Ordering::Relaxed) == word && is_settled(entry) {
                     retire(entry);
                     fault::at(Point::RegistryRetired);
                 }
             }
             for entry in self.in_use() {
-                if entry.state.load(Ordering::Relaxed) == RETIRED && !self.is_used(entry) {
-                    remove(entry, region);
+                match entry.state.load(Ordering::Relaxed) {
+                    RETIRED => self.remove_unused(entry, region),
+                    UNFIT => self.release_unused(entry, region),
+                    _ => {}
                 }
             }
         });
+    }
+
+    /// Takes the memory of an index for the file that it is built into anew: what was built before serves
+    /// nobody meanwhile, and is loaded from its pages should the new one be rolled back.
+    pub fn take_from_former(&self, key: &Key, relation: u32, region: Region<'static>) {
+        self.exclusively(|| {
+            for entry in self.in_use() {
+                let state = entry.state.load(Ordering::Relaxed);
+                if is_settled(entry) && entry.is_other_file_of(key, relation) {
+                    retire(entry);
+                    if self.uses.is_held(self.number(entry)) {
+                        // By this transaction itself, which may read it again.
+                        entry.state.store(state, Ordering::Release);
+                    } else {
+                        self.remove_unused(entry, region);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Runs `work`, which must not call Postgres, while nobody claims, retires or removes an entry.
+    pub(super) fn exclusively<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.lock.exclusively(work)
+    }
+
+    /// Under the lock: removes a retired entry.
+    fn remove_unused(&self, entry: &'static Entry, region: Region<'static>) {
+        if !self.uses.is_held(self.number(entry)) {
+            entry.release(region);
+            entry.key.store(REMOVED, Ordering::Release);
+        }
+    }
+
+    /// Under the lock: takes the memory of an unfit index, which those may still use who found it ready.
+    fn release_unused(&self, entry: &'static Entry, region: Region<'static>) {
+        // First out of reach of `part_of_unfit`, then a look at who has reached it.
+        let root = entry.root.swap(0, Ordering::Relaxed);
+        if root != 0 && self.uses.is_held(self.number(entry)) {
+            entry.root.store(root, Ordering::Relaxed);
+        } else {
+            release_root(region, root);
+        }
+    }
+
+    fn number(&self, entry: &'static Entry) -> usize {
+        (std::ptr::from_ref(entry).addr() - self.entries.as_ptr().addr()) / size_of::<Entry>()
+    }
+
+    fn probe(&self, word: u64) -> impl Iterator<Item = &'static Entry> {
+        let entries = self.entries;
+        let start = word as usize % entries.len();
+        (0..entries.len()).map(move |step| &entries[(start + step) % entries.len()])
     }
 
     fn in_use(&self) -> impl Iterator<Item = &'static Entry> {
@@ -338,118 +289,11 @@ impl Registry {
     }
 }
 
+fn is_settled(entry: &Entry) -> bool {
+    matches!(entry.state.load(Ordering::Relaxed), READY | UNFIT)
+}
+
 /// Under the lock: nobody finds the entry from now on.
 fn retire(entry: &Entry) {
     entry.state.store(RETIRED, Ordering::Release);
-}
-
-/// Under the lock: gives the entry's memory back. Nobody uses it: it was never ready, or it is retired
-/// and no backend has it in use.
-fn remove(entry: &Entry, region: Region<'static>) {
-    let root = entry.root.swap(0, Ordering::Relaxed);
-    if root != 0 {
-        // SAFETY: the root is the entry's own, and nobody uses the index, as said above.
-        if let Ok(index) = unsafe { Index::open(region, root) } {
-            // SAFETY: as above.
-            unsafe { index.release() };
-        }
-    }
-    entry.key.store(REMOVED, Ordering::Release);
-}
-
-impl Place {
-    /// Turns a ready index that has run out of memory into an unfit one. Its memory stays until the
-    /// relation goes, because scans may be on it.
-    pub fn set_unfit(self) {
-        let _ = self
-            .0
-            .state
-            .compare_exchange(READY, UNFIT, Ordering::Release, Ordering::Relaxed);
-    }
-
-    /// What is in memory: all of a ready index, and what there is of an unfit one.
-    fn index(self) -> Option<Index<'static>> {
-        let root = self.0.root.load(Ordering::Relaxed);
-        let region = super::region().ok().filter(|_| root != 0)?;
-        // SAFETY: the root of such an entry is an index's, which lives as long as this backend has the entry
-        // in use.
-        unsafe { Index::open(region, root) }.ok()
-    }
-
-    /// True for a place that is still ready.
-    pub fn is_ready(self) -> bool {
-        // Acquire: pairs with the Release in `Claim::ready`.
-        self.0.state.load(Ordering::Acquire) == READY
-    }
-
-    /// True when the index has left the registry: others may have loaded it anew, or will.
-    pub fn is_retired(self) -> bool {
-        // Acquire: as in `is_ready`.
-        self.0.state.load(Ordering::Acquire) == RETIRED
-    }
-
-    /// How far a ready index follows its pages.
-    pub fn level(self) -> &'static Level {
-        &self.0.level
-    }
-
-    /// True once for each index: the caller is to warn.
-    pub fn should_warn(self) -> bool {
-        self.0.warned.swap(1, Ordering::Relaxed) == 0
-    }
-}
-
-/// The right to build or load an index; given up when dropped unfinished.
-pub struct Claim {
-    registry: &'static Registry,
-    entry: &'static Entry,
-    finished: bool,
-}
-
-impl Claim {
-    /// Notes the root as soon as it exists, so that giving up gives the memory back.
-    pub fn set_root(&self, index: &Index<'static>) {
-        self.entry.root.store(index.root(), Ordering::Relaxed);
-    }
-
-    /// The index is complete up to a position in the WAL, or [kept](super::level::KEPT) so:
-    /// everybody may use it.
-    pub fn ready(mut self, level: u64) -> Place {
-        self.entry.level.set(level);
-        self.finish(READY)
-    }
-
-    /// The index does not fit: everybody searches its pages.
-    pub fn unfit(mut self, region: Region<'static>) -> Place {
-        let entry = self.entry;
-        self.registry.lock.exclusively(|| {
-            let root = entry.root.swap(0, Ordering::Relaxed);
-            if root != 0 {
-                // SAFETY: the root is this claim's own, and nobody else has seen it.
-                if let Ok(index) = unsafe { Index::open(region, root) } {
-                    // SAFETY: as above.
-                    unsafe { index.release() };
-                }
-            }
-        });
-        self.finish(UNFIT)
-    }
-
-    fn finish(&mut self, state: u32) -> Place {
-        self.finished = true;
-        // Release: pairs with the Acquire in `find`; the whole index is in place before.
-        self.entry.state.store(state, Ordering::Release);
-        Place(self.entry)
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        if !self.finished
-            && let Ok(region) = super::region()
-        {
-            let entry = self.entry;
-            self.registry.lock.exclusively(|| remove(entry, region));
-        }
-    }
 }

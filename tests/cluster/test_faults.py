@@ -433,7 +433,7 @@ def test_no_place_is_lost_by_inserts_that_are_terminated_while_they_look_for_mem
 
 @pytest.mark.parametrize("name", ["Insert", "Load"])
 def test_memory_may_be_full_at_any_time(roomy, name):
-    """Then the index lives on its pages until the next start, and no statement fails."""
+    """Then the index lives on its pages until it is loaded again, and no statement fails."""
     scenario, point = SCENARIOS[name], f"{name.lower()}.memory"
     for passing in (1, 100, 290):
         # An insert looks whether what is gone has left memory, and finds some.
@@ -447,12 +447,52 @@ def test_memory_may_be_full_at_any_time(roomy, name):
         with session(roomy) as connection:
             connection.execute("SELECT chrono_fault(%s, 'full', %s)", [point, passing + 1])
             assert strike(connection, scenario, point, "full", passing) is None
-            assert rows_ranked(connection) >= ROWS
+            assert state(connection) == "does not fit"
         assert_usable(roomy, scenario)
         roomy.restart()
         with session(roomy) as connection:
             assert rows_ranked(connection) < ROWS
         assert_usable(roomy, scenario)
+
+
+def state(connection):
+    """Where the index is searched; to ask loads nothing."""
+    return connection.execute("SELECT state FROM chrono_stats('items_idx')").fetchone()[0]
+
+
+class LoadAgain(Scenario):
+    """A vacuum of an index that became unfit, and fits now."""
+
+    def prepare(self, cluster):
+        SCENARIOS["Insert"].prepare(cluster)
+        with session(cluster) as connection:
+            connection.execute("SELECT chrono_fault('insert.memory', 'full', 101)")
+            assert strike(connection, SCENARIOS["Insert"], "insert.memory", "full", 100) is None
+            assert state(connection) == "does not fit"
+
+    def statement(self):
+        return "VACUUM items"
+
+
+def test_an_index_that_did_not_fit_is_loaded_whatever_ends_the_first_to_try(roomy):
+    scenario = LoadAgain()
+    points = [point for point in passed(roomy, scenario) if point.startswith(("load.", "registry.claimed"))]
+    assert {"load.claimed", "load.restored", "load.linked"} <= set(points)
+    for point in points:
+        for action in (*ENDS, "crash"):
+            if point == "registry.claimed" and action == "error":
+                continue
+            scenario.prepare(roomy)
+            with connect(roomy) as observer, session(roomy) as connection:
+                error = strike(connection, scenario, point, action, 1)
+                if action == "crash":
+                    wait_for_restart(roomy, observer)
+                elif error is not None:
+                    assert state(observer) == "does not fit", (point, action)
+            # A vacuum tries again.
+            assert_usable(roomy, scenario)
+            with session(roomy) as connection:
+                assert state(connection) == "loaded", (point, action)
 
 
 def rows_ranked(connection):

@@ -5,7 +5,7 @@ Rows have 384 dimensions, so that an extent of nodes is small and an index soon 
 
 import psycopg
 import pytest
-from checks import Load, connect
+from checks import Load, connect, wait_until
 
 from scripts.cluster import Cluster
 
@@ -89,3 +89,195 @@ def test_memory_is_not_given_back_under_a_scan(server):
         assert len(set(first + rest)) == len(first + rest) == 3_000
         assert_whole(writer, "read")
         assert_whole(writer, "other")
+
+
+def unfit_by_a_build(server):
+    """A build takes all memory while rows are inserted into `t`, and fails. The index of `t` is unfit then."""
+    server.psql(make("t", 3_000))
+    server.psql(f"CREATE TABLE large AS {rows(1, 12_000)}")
+    with connect(server) as builder, connect(server) as writer:
+        # Nobody knows how many rows there are, so that the build takes what there is.
+        with builder.transaction():
+            builder.execute(make("filler", 7_500))
+            warned = []
+            writer.add_notice_handler(lambda notice: warned.append(notice.message_primary))
+            count = 3_000
+            while not warned and count < 12_000:
+                writer.execute(f"INSERT INTO t {rows(count + 1, count + 100)}")
+                count += 100
+            assert "does not fit" in warned[0], "memory never ran out"
+            assert state(writer, "t")[0] == "does not fit"
+            raise psycopg.Rollback
+    return count
+
+
+def loaded_again(connection, table):
+    """Searches until the index is in memory; every search is right meanwhile."""
+
+    def is_loaded():
+        assert by_index(connection, search(table)) == [(7,)]
+        return state(connection, table)[0] == "loaded"
+
+    wait_until(is_loaded)
+
+
+def test_an_index_is_loaded_again_when_what_took_the_memory_is_gone(server):
+    count = unfit_by_a_build(server)
+    with connect(server) as connection:
+        loaded_again(connection, "t")
+        connection.execute(f"INSERT INTO t {rows(count + 1, count + 500)}")
+        assert_whole(connection, "t")
+        assert state(connection, "t")[0] == "loaded"
+    assert server.log.read_text().count('"t_i" is in chronomind\'s shared memory again') == 1
+
+
+def test_writers_do_not_keep_an_index_from_being_loaded_again(server):
+    count = unfit_by_a_build(server)
+
+    def insert(first):
+        def step(connection, number):
+            id = first + number
+            connection.execute(f"INSERT INTO t {rows(id, id)}")
+
+        return step
+
+    writing = [insert(count + 100_000 * writer) for writer in range(1, 5)]
+    with Load(server, *writing), connect(server) as connection:
+        loaded_again(connection, "t")
+    with connect(server) as connection:
+        assert state(connection, "t")[0] == "loaded"
+        assert_whole(connection, "t")
+
+
+def test_vacuum_loads_an_index_again(server):
+    unfit_by_a_build(server)
+    with connect(server) as connection:
+        connection.execute("DELETE FROM t WHERE id % 10 = 0")
+        connection.execute("VACUUM t")
+        assert state(connection, "t")[0] == "loaded"
+        assert_whole(connection, "t")
+
+
+def test_an_index_that_does_not_fit_does_not_keep_memory_from_others(server):
+    server.psql(make("large", 1_000))
+    server.psql(make("other", 1_000))
+    with connect(server) as connection:
+        warned = []
+        connection.add_notice_handler(lambda notice: warned.append(notice.message_primary))
+        count = 1_000
+        while not warned:
+            connection.execute(f"INSERT INTO large {rows(count + 1, count + 500)}")
+            count += 500
+        assert '"large_i"' in warned[0]
+        connection.execute(f"INSERT INTO other {rows(1_001, 5_000)}")
+        assert state(connection, "other")[0] == "loaded"
+        assert state(connection, "large") == ("does not fit", 0)
+        assert len(warned) == 1, warned
+        assert_whole(connection, "other")
+        assert_whole(connection, "large")
+
+
+def test_memory_that_is_in_use_is_given_back_when_its_user_is_gone(server):
+    """A cursor is open on an index that becomes unfit; it is loaded again when that is closed."""
+    server.psql(make("t", 3_000))
+    with connect(server) as reader:
+        with reader.transaction():
+            reader.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+            reader.execute(f"DECLARE c CURSOR FOR {search('t', 1_000_000)}")
+            first = reader.execute("FETCH 10 FROM c").fetchall()
+            with connect(server) as builder, connect(server) as writer:
+                with builder.transaction():
+                    builder.execute(make("filler", 8_000))
+                    count = 3_000
+                    while state(writer, "t")[0] == "loaded":
+                        writer.execute(f"INSERT INTO t {rows(count + 1, count + 100)}")
+                        count += 100
+                    raise psycopg.Rollback
+                writer.execute("VACUUM t")
+                assert state(writer, "t")[0] == "does not fit"
+                assert state(writer, "t")[1] > 0
+            rest = reader.execute("FETCH ALL FROM c").fetchall()
+            assert len(set(first + rest)) == len(first + rest) == 3_000
+        loaded_again(reader, "t")
+        assert_whole(reader, "t")
+
+
+def test_an_index_that_hardly_fits_is_not_loaded_for_each_row(server):
+    server.psql(make("t", 3_000))
+    with connect(server) as connection:
+        warned = []
+        connection.add_notice_handler(lambda notice: warned.append(notice.message_primary))
+        count = 3_000
+        while count < 20_000:
+            connection.execute(f"INSERT INTO t {rows(count + 1, count + 250)}")
+            count += 250
+        assert len(warned) == 1 + server.log.read_text().count("shared memory again")
+        assert len(warned) < 5
+        assert state(connection, "t")[0] == "does not fit"
+        assert_whole(connection, "t")
+
+
+def test_a_partial_index_over_few_rows_of_a_large_table_is_built(server):
+    server.psql(f"CREATE TABLE large AS {rows(1, 20_000)}; VACUUM ANALYZE large")
+    server.psql("CREATE INDEX large_i ON large USING chrono (v vector_l2_ops) WHERE id <= 100")
+    with connect(server) as connection:
+        assert state(connection, "large")[0] == "loaded"
+        assert connection.execute("SELECT rows FROM chrono_stats('large_i')").fetchone() == (100,)
+
+
+VECTORS = [
+    "array_fill(i % 100, ARRAY[384])",
+    "CASE WHEN i % 100 = 0 THEN array_fill(i, ARRAY[384]) END",
+]
+
+
+@pytest.mark.parametrize("analyze", ["", "ANALYZE few"])
+@pytest.mark.parametrize("vector", VECTORS)
+def test_a_table_of_few_vectors_is_built(server, vector, analyze):
+    server.psql(
+        f"""CREATE TABLE few AS SELECT i AS id, ({vector})::real[]::vector(384) AS v
+            FROM generate_series(1, 20000) AS i;
+        {analyze}; {index('few')}"""
+    )
+    with connect(server) as connection:
+        assert state(connection, "few")[0] == "loaded"
+
+
+@pytest.mark.parametrize("analyze", ["", "ANALYZE large"])
+def test_a_build_that_does_not_fit_says_so_and_leaves_others_as_they_are(server, analyze):
+    server.psql(make("t", 2_000))
+    server.psql(f"CREATE TABLE large AS {rows(1, 16_000)}; {analyze}")
+    with connect(server) as connection:
+        with pytest.raises(psycopg.errors.OutOfMemory) as failure:
+            connection.execute(index("large"))
+        diagnostics = failure.value.diag
+        assert "does not fit" in diagnostics.message_primary
+        assert "MB were free" in diagnostics.message_detail
+        assert "chronomind.shared_memory_size" in diagnostics.message_hint
+        connection.execute(f"INSERT INTO t {rows(2_001, 4_000)}")
+        assert state(connection, "t")[0] == "loaded"
+        assert_whole(connection, "t")
+
+
+REBUILDS = ["REINDEX INDEX large_i", "REINDEX TABLE large", "VACUUM FULL large"]
+
+
+@pytest.mark.parametrize("rebuild", REBUILDS)
+def test_an_index_of_more_than_half_of_the_memory_is_rebuilt(server, rebuild):
+    server.psql(make("large", 8_000))
+    with connect(server) as connection:
+        connection.execute(rebuild)
+        assert state(connection, "large")[0] == "loaded"
+        assert_whole(connection, "large")
+
+
+def test_an_index_whose_rebuilding_is_rolled_back_is_loaded_again(server):
+    server.psql(make("large", 8_000))
+    with connect(server) as connection:
+        with connection.transaction():
+            connection.execute("REINDEX INDEX large_i")
+            connection.execute("DELETE FROM large")
+            raise psycopg.Rollback
+        assert by_index(connection, search("large")) == [(7,)]
+        assert state(connection, "large")[0] == "loaded"
+        assert_whole(connection, "large")

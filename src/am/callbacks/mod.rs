@@ -102,8 +102,8 @@ unsafe extern "C-unwind" fn build_index(
     unsafe {
         let (relation, columns) = open(index).or_raise();
         let options = reloptions::of(index).check().or_raise();
-        let rows = rows::estimate(heap, columns.vector_bytes());
-        let built = build::build(relation, &columns, options, rows, |take| {
+        let expected = rows::expect(heap, info, columns.vector_bytes());
+        let built = build::build(relation, &columns, options, expected, |take| {
             rows::scan_heap(heap, index, info, &columns, take)
         })
         .or_raise();

@@ -3,7 +3,9 @@
 use crate::am::columns::Columns;
 use crate::am::row::HeapRow;
 use crate::error::{OrRaise, Result};
+use crate::pg::catalog;
 use crate::pg::datum::{self, Vector};
+use crate::recovery::Expected;
 use chronomind_core::record::Tid;
 use chronomind_core::score::Row;
 use pgrx::itemptr::item_pointer_get_both;
@@ -80,7 +82,7 @@ impl<'a> RowDecoder<'a> {
 ///
 /// # Safety
 /// `heap` is open.
-pub unsafe fn estimate(heap: pg_sys::Relation, vector_bytes: usize) -> f64 {
+unsafe fn estimate(heap: pg_sys::Relation, vector_bytes: usize) -> f64 {
     let (mut pages, mut rows, mut visible) = (0, 0.0, 0.0);
     // SAFETY: by the caller; without a place for widths none are computed.
     let bytes = unsafe {
@@ -90,6 +92,46 @@ pub unsafe fn estimate(heap: pg_sys::Relation, vector_bytes: usize) -> f64 {
         direct_function_call::<i64>(pg_sys::pg_table_size, &[table])
     };
     bytes.map_or(rows, |bytes| rows.min(bytes as f64 / vector_bytes as f64))
+}
+
+/// How many rows, and distinct vectors of so many bytes, an index will have.
+///
+/// # Safety
+/// The relation and `info` are what Postgres gives to `ambuild`.
+pub unsafe fn expect(
+    heap: pg_sys::Relation,
+    info: *mut pg_sys::IndexInfo,
+    vector_bytes: usize,
+) -> Expected {
+    /// What statistics of a sample are taken to be wrong by, at most.
+    const SURE: f64 = 0.8;
+    /// The server's WIDTH_THRESHOLD for statistics.
+    const WIDE: usize = 1024;
+    // SAFETY: by the caller.
+    unsafe {
+        let rows = estimate(heap, vector_bytes);
+        let is_partial = !(*info).ii_Predicate.is_null();
+        let column = (*info).ii_IndexAttrNumbers[0];
+        // Of an expression nothing is known, and of a predicate too little.
+        let statistics = match is_partial || column <= 0 {
+            true => None,
+            false => catalog::column_statistics((*heap).rd_id, column),
+        };
+        let least_vectors = statistics.map_or(0.0, |statistics| {
+            let distinct = match statistics.distinct {
+                // Wide values are counted as distinct without a look at them.
+                _ if vector_bytes > WIDE => 0.0,
+                share if share < 0.0 => -share * rows,
+                number => number,
+            };
+            distinct.min(rows * (1.0 - statistics.null_share))
+        });
+        Expected {
+            rows,
+            least_rows: if is_partial { 0.0 } else { SURE * rows },
+            least_vectors: SURE * least_vectors,
+        }
+    }
 }
 
 /// Takes the rows of a table, one by one.
