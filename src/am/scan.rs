@@ -1,8 +1,8 @@
 //! Scans: rows in the order of a distance or a score, one at a time.
 //!
 //! In memory each step of the search runs under a pin that ends before anything else is called, so
-//! a cursor holds nothing between its fetches. Without memory every row is ranked at the start, from
-//! the pages.
+//! a cursor holds nothing between its fetches. Without memory rows are ranked from the pages, all of them in
+//! each pass.
 
 use chronomind_core::graph::{Graph, GraphNear};
 use chronomind_core::postings::BLOCK;
@@ -13,7 +13,7 @@ use chronomind_core::score::Order as _;
 use pgrx::pg_sys::Oid;
 
 use super::columns::Columns;
-use super::pages_scan;
+use super::pages_scan::PagesScan;
 use super::plan::{Ordering, Plan};
 use super::recording::{self, Record};
 use super::request::Request;
@@ -42,7 +42,7 @@ enum Source {
     #[default]
     Nothing,
     Memory(Box<InMemory>),
-    Pages(OnPages),
+    Pages(Box<OnPages>),
 }
 
 struct InMemory {
@@ -53,10 +53,8 @@ struct InMemory {
 }
 
 struct OnPages {
-    index: Oid,
-    /// Ranked already.
-    rows: std::vec::IntoIter<Found>,
-    ranked: u64,
+    index: Relation,
+    scan: PagesScan,
 }
 
 impl Scan {
@@ -75,14 +73,10 @@ impl Scan {
                 self.memory = Some(memory);
                 Source::Memory(Box::new(InMemory::new(index.oid(), memory, plan)))
             }
-            Opened::Pages => {
-                let rows = pages_scan::rank(index, &plan)?;
-                Source::Pages(OnPages {
-                    index: index.oid(),
-                    ranked: rows.len() as u64,
-                    rows: rows.into_iter(),
-                })
-            }
+            Opened::Pages => Source::Pages(Box::new(OnPages {
+                index,
+                scan: PagesScan::new(index, plan, settings::work_memory())?,
+            })),
         };
         Ok(())
     }
@@ -92,7 +86,7 @@ impl Scan {
         self.last = match &mut self.source {
             Source::Nothing => None,
             Source::Memory(memory) => memory.next()?,
-            Source::Pages(pages) => pages.rows.next(),
+            Source::Pages(pages) => pages.scan.next(pages.index)?,
         };
         if let Some(found) = self.last {
             self.last_score = found.score;
@@ -118,13 +112,14 @@ impl Scan {
 
 impl OnPages {
     fn record(&self, last_score: Option<f64>) -> Record {
+        let (ranked, given) = self.scan.counts();
         Record {
-            index: self.index,
+            index: self.index.oid(),
             near_rows: 0,
-            zone_rows: self.ranked,
+            zone_rows: ranked,
             zones_visited: 0,
             zones: 0,
-            given: self.ranked - self.rows.len() as u64,
+            given,
             last_score,
             bound: None,
         }
