@@ -98,21 +98,21 @@ impl Relation {
         unsafe { (*self.0).rd_backend }
     }
 
-    /// A word that is computed once and remembered until the relation changes: its file is
+    /// Two words that are computed once and remembered until the relation changes: its file is
     /// replaced, or it goes.
-    pub fn remembered(self, compute: impl FnOnce() -> Result<u64>) -> Result<u64> {
+    pub fn remembered(self, compute: impl FnOnce() -> Result<[u64; 2]>) -> Result<[u64; 2]> {
         // SAFETY: the field is the access method's own: null, or what was put there below, which
         // the server frees and clears when it learns of a change.
         unsafe {
-            let held = (*self.0).rd_amcache.cast::<u64>();
+            let held = (*self.0).rd_amcache.cast::<[u64; 2]>();
             if !held.is_null() {
                 return Ok(*held);
             }
-            let word = compute()?;
-            let memory = pg_sys::MemoryContextAlloc((*self.0).rd_indexcxt, size_of::<u64>());
-            memory.cast::<u64>().write(word);
+            let words = compute()?;
+            let memory = pg_sys::MemoryContextAlloc((*self.0).rd_indexcxt, size_of::<[u64; 2]>());
+            memory.cast::<[u64; 2]>().write(words);
             (*self.0).rd_amcache = memory;
-            Ok(word)
+            Ok(words)
         }
     }
 

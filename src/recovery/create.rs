@@ -9,7 +9,7 @@ use chronomind_core::arena::{Region, UNIT};
 use chronomind_core::index::{Index, IndexConfig};
 use chronomind_core::record::Definition;
 
-use super::{config, file_of, reclaim};
+use super::{config, file_of, files, reclaim};
 use crate::error::{Error, Result};
 use crate::pg::relation::Relation;
 use crate::shmem;
@@ -55,9 +55,11 @@ impl Creation {
         let config = config(definition);
         let whole = |rows: f64| rows.clamp(0.0, f64::from(u32::MAX)) as u64;
         let rows = whole(expected.rows);
+        let file = file_of(relation);
         let key = Key {
-            file: file_of(relation),
+            file,
             incarnation: definition.incarnation,
+            origin: files::origin(file),
         };
         let oid = relation.oid().to_u32();
         if config.bytes(rows, rows) > free_bytes(region) {

@@ -84,7 +84,7 @@ impl Memory {
 /// Opens an index, loading it first where nobody has.
 pub fn open(relation: Relation) -> Result<Opened> {
     let registry = shmem::registry()?;
-    let key = key_of(relation)?;
+    let mut key = key_of(relation)?;
     loop {
         match registry.find(&key) {
             Found::Ready(place, index) => {
@@ -104,6 +104,8 @@ pub fn open(relation: Relation) -> Result<Opened> {
                 return Ok(Opened::Pages);
             }
             Found::Claimed => wait::briefly(Wait::Load),
+            // What is remembered may be old.
+            Found::Absent if has_changed(relation, &mut key)? => {}
             Found::Absent => match registry.claim(&key, relation.oid().to_u32()) {
                 Claiming::Mine(claim) => load::load(relation, &key, claim)?,
                 Claiming::Others => wait::briefly(Wait::Load),
@@ -191,7 +193,7 @@ pub fn expect_definition(relation: Relation, fits: impl FnOnce(&Definition) -> b
     let compute = || {
         let definition = pages::snapshot(relation)?.meta.definition;
         if fits(&definition) {
-            Ok(definition.incarnation)
+            Ok([definition.incarnation, files::origin(file_of(relation))])
         } else {
             Err(pages::is_of_other_columns(relation))
         }
@@ -200,12 +202,24 @@ pub fn expect_definition(relation: Relation, fits: impl FnOnce(&Definition) -> b
 }
 
 fn key_of(relation: Relation) -> Result<Key> {
-    let incarnation =
-        relation.remembered(|| Ok(pages::snapshot(relation)?.meta.definition.incarnation))?;
+    let file = file_of(relation);
+    let [incarnation, origin] = relation.remembered(|| {
+        let snapshot = pages::snapshot(relation)?;
+        Ok([snapshot.meta.definition.incarnation, files::origin(file)])
+    })?;
     Ok(Key {
-        file: file_of(relation),
+        file,
         incarnation,
+        origin,
     })
+}
+
+/// Looks at pages and file anew. True where the index is known by another key than before.
+fn has_changed(relation: Relation, key: &mut Key) -> Result<bool> {
+    relation.forget();
+    let now = key_of(relation)?;
+    let before = std::mem::replace(key, now);
+    Ok(before != now)
 }
 
 /// Fails where the index is another than the one that memory is for.

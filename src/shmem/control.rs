@@ -10,10 +10,10 @@ use chronomind_core::arena::{HUGE_PAGE, Region};
 use chronomind_core::epoch::{Epochs, Participant, Pin};
 use pgrx::{pg_guard, pg_sys};
 
-use super::huge;
 use super::lock::Lock;
 use super::registry::{Entry, Registry};
 use super::uses::{self, ENTRIES, Uses};
+use super::{dropped, huge};
 use crate::error::Result;
 use crate::{guc, preload};
 
@@ -94,6 +94,7 @@ pub fn install() {
         PREVIOUS_STARTUP = pg_sys::shmem_startup_hook;
         pg_sys::shmem_startup_hook = Some(startup);
     }
+    dropped::install();
 }
 
 #[pg_guard]
@@ -256,10 +257,14 @@ unsafe extern "C-unwind" fn on_transaction_end(
 ) {
     use pg_sys::XactEvent::{
         XACT_EVENT_ABORT, XACT_EVENT_COMMIT, XACT_EVENT_PARALLEL_ABORT, XACT_EVENT_PARALLEL_COMMIT,
-        XACT_EVENT_PREPARE,
+        XACT_EVENT_PRE_COMMIT, XACT_EVENT_PREPARE,
     };
     match event {
-        XACT_EVENT_ABORT | XACT_EVENT_PARALLEL_ABORT => leave_nothing(),
+        XACT_EVENT_PRE_COMMIT => dropped::before_commit(),
+        XACT_EVENT_ABORT | XACT_EVENT_PARALLEL_ABORT => {
+            dropped::after_abort();
+            leave_nothing();
+        }
         // Scans are over, and the locks on relations are still held: whoever waits for one of these to drop
         // an index finds it in use by nobody.
         XACT_EVENT_COMMIT | XACT_EVENT_PARALLEL_COMMIT | XACT_EVENT_PREPARE => {

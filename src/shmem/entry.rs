@@ -28,13 +28,16 @@ pub struct File {
     pub backend: i32,
 }
 
-/// Which index is meant: its file, and the identity on its meta page.
+/// Which index is meant: its file, and what [`File`] cannot tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
     /// Its file.
     pub file: File,
-    /// What [`File`] cannot tell: which of the indexes that ever had this file.
+    /// The identity on its meta page: which of the indexes that ever had this file.
     pub incarnation: u64,
+    /// Which of the files that ever had this path: a database that is dropped and made again, as a copy, has
+    /// the old paths and identities.
+    pub origin: u64,
 }
 
 impl Key {
@@ -44,6 +47,7 @@ impl Key {
             u64::from(self.file.database) << 32 | u64::from(self.file.tablespace),
             u64::from(self.file.number) << 32 | u64::from(self.file.backend as u32),
             self.incarnation,
+            self.origin,
         ];
         // FNV-1a over words, then a final mix so that the low bits depend on all.
         let hash = words.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, word| {
@@ -60,6 +64,7 @@ impl Key {
 pub struct Entry {
     pub(super) key: AtomicU64,
     incarnation: AtomicU64,
+    origin: AtomicU64,
     database: AtomicU32,
     tablespace: AtomicU32,
     number: AtomicU32,
@@ -99,6 +104,7 @@ impl Entry {
         Key {
             file: self.file(),
             incarnation: self.incarnation.load(Ordering::Relaxed),
+            origin: self.origin.load(Ordering::Relaxed),
         }
     }
 
@@ -119,6 +125,7 @@ impl Entry {
             backend,
         } = key.file;
         self.incarnation.store(key.incarnation, Ordering::Relaxed);
+        self.origin.store(key.origin, Ordering::Relaxed);
         self.database.store(database, Ordering::Relaxed);
         self.tablespace.store(tablespace, Ordering::Relaxed);
         self.number.store(number, Ordering::Relaxed);

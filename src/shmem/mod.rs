@@ -14,6 +14,7 @@
 
 mod claim;
 mod control;
+mod dropped;
 mod entry;
 mod huge;
 pub mod level;

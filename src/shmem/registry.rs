@@ -1,7 +1,8 @@
 //! Which index lives at which root of the region.
 //!
-//! An index is known by its file and by the identity on its meta page, so that neither a reused
-//! file number nor a copied database can lead to another index's graph. Looking up takes no lock.
+//! An index is known by where its file is, by which file that is and by the identity on its meta page, so
+//! that neither a reused file number nor a database that is copied, moved or made again under the identifier
+//! of one that was dropped can lead to another index's graph. Looking up takes no lock.
 //! Whoever finds an index ready has it in [use](super::uses) until the end of the transaction, and
 //! memory is given back, and an entry used for another index, when nobody has.
 //!
@@ -224,6 +225,18 @@ impl Registry {
                     RETIRED => self.remove_unused(entry, region),
                     UNFIT => self.release_unused(entry, region),
                     _ => {}
+                }
+            }
+        });
+    }
+
+    /// Takes back the memory of a database whose files are gone.
+    pub fn forget_database(&self, database: u32, region: Region<'static>) {
+        self.exclusively(|| {
+            for entry in self.in_use() {
+                if entry.file().database == database && is_settled(entry) {
+                    retire(entry);
+                    self.remove_unused(entry, region);
                 }
             }
         });
