@@ -1,12 +1,13 @@
 //! Settings.
 
+use std::sync::OnceLock;
+
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+
+use crate::machine::{self, Size};
 
 /// Bytes in the unit of `chronomind.shared_memory_size`.
 const MEGABYTE: u64 = 1 << 20;
-
-/// The region's size where the machine's memory cannot be told.
-const FALLBACK_REGION: u64 = 1 << 30;
 
 static SHARED_MEMORY_SIZE: GucSetting<i32> = GucSetting::<i32>::new(0);
 static EF_SEARCH: GucSetting<i32> = GucSetting::<i32>::new(40);
@@ -15,12 +16,16 @@ static IMPORTANCE_WEIGHT: GucSetting<f64> = GucSetting::<f64>::new(0.0);
 static ENABLE_ORDER_PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
 static BASE_DECAY_RATE: GucSetting<f64> = GucSetting::<f64>::new(0.1);
 
-/// Bytes of shared memory to reserve at server start.
-pub fn shared_memory_size() -> u64 {
-    match u64::try_from(SHARED_MEMORY_SIZE.get()) {
-        Ok(megabytes) if megabytes > 0 => megabytes * MEGABYTE,
-        _ => physical_memory().map_or(FALLBACK_REGION, |bytes| bytes / 4),
-    }
+/// The shared memory to reserve at server start, and why so much. The same for as long as the server lives.
+pub fn shared_memory_size() -> &'static Size {
+    static SIZE: OnceLock<Size> = OnceLock::new();
+    SIZE.get_or_init(|| match u64::try_from(SHARED_MEMORY_SIZE.get()) {
+        Ok(megabytes) if megabytes > 0 => Size {
+            bytes: megabytes * MEGABYTE,
+            reason: "as chronomind.shared_memory_size says".to_owned(),
+        },
+        _ => machine::default_size(),
+    })
 }
 
 /// Candidates that a search keeps while it walks the graph.
@@ -48,16 +53,6 @@ pub fn base_decay_rate() -> f64 {
     BASE_DECAY_RATE.get()
 }
 
-/// The machine's memory in bytes, where the system tells it.
-fn physical_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let total = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kilobytes: u64 = total.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
-}
-
 /// Makes the settings known. Those that only take effect at server start exist only when the
 /// library is loaded then, as Postgres demands.
 pub fn define(preloading: bool) {
@@ -65,7 +60,7 @@ pub fn define(preloading: bool) {
         GucRegistry::define_int_guc(
             c"chronomind.shared_memory_size",
             c"Shared memory that chrono indexes may use.",
-            c"The system hands it out as indexes grow. 0 stands for a quarter of the machine's memory.",
+            c"The system hands it out as indexes grow. 0 stands for a quarter of the memory that the machine has, or the container.",
             &SHARED_MEMORY_SIZE,
             0,
             i32::MAX,
@@ -131,14 +126,4 @@ fn define_float(
         GucContext::Userset,
         GucFlags::EXPLAIN,
     );
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_machine_tells_its_memory() {
-        if std::path::Path::new("/proc/meminfo").exists() {
-            assert!(super::physical_memory().is_some_and(|bytes| bytes > 1 << 26));
-        }
-    }
 }

@@ -3,6 +3,7 @@
 pub mod am;
 pub mod error;
 pub mod guc;
+pub mod machine;
 pub mod memory;
 pub mod pages;
 pub mod pg;

@@ -25,3 +25,16 @@ pub fn fits_again(index: &str) {
     )
     .report(PgLogLevel::LOG);
 }
+
+/// The server reserves so much shared memory at its start. For its log.
+pub fn reserves(bytes: usize, reason: &str) {
+    pg_sys::panic::ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        format!(
+            "chronomind reserves {} MB of shared memory for indexes: {reason}",
+            bytes >> 20
+        ),
+        "",
+    )
+    .report(PgLogLevel::LOG);
+}

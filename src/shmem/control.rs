@@ -15,6 +15,7 @@ use super::registry::{Entry, Registry};
 use super::uses::{self, ENTRIES, Uses};
 use super::{dropped, huge};
 use crate::error::Result;
+use crate::pg::notice;
 use crate::{guc, preload};
 
 const NAME: &CStr = c"chronomind";
@@ -61,7 +62,7 @@ impl Plan {
         let uses_at = (size_of::<Participant>() * (participants + 1)).next_multiple_of(PAGE);
         let entries_at = (uses_at + size_of::<uses::Row>() * participants).next_multiple_of(PAGE);
         let entries_end = entries_at + size_of::<Entry>() * ENTRIES;
-        let region_bytes = Region::round(guc::shared_memory_size() as usize);
+        let region_bytes = Region::round(guc::shared_memory_size().bytes as usize);
         Plan {
             participants,
             uses_at,
@@ -104,7 +105,9 @@ extern "C-unwind" fn request() {
         if let Some(previous) = PREVIOUS_REQUEST {
             previous();
         }
-        pg_sys::RequestAddinShmemSpace(Plan::new().bytes());
+        let plan = Plan::new();
+        notice::reserves(plan.region_bytes, &guc::shared_memory_size().reason);
+        pg_sys::RequestAddinShmemSpace(plan.bytes());
         pg_sys::RequestNamedLWLockTranche(LOCK.as_ptr(), 1);
     }
 }

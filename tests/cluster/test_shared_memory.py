@@ -281,3 +281,11 @@ def test_an_index_whose_rebuilding_is_rolled_back_is_loaded_again(server):
         assert by_index(connection, search("large")) == [(7,)]
         assert state(connection, "large")[0] == "loaded"
         assert_whole(connection, "large")
+
+
+def test_a_server_says_at_its_start_what_it_takes_and_why(server):
+    taken = "chronomind reserves {} MB of shared memory for indexes: "
+    assert taken.format(MEGABYTES) + "as chronomind.shared_memory_size says" in server.log.read_text()
+    server.settings["chronomind.shared_memory_size"] = "0"
+    server.restart()
+    assert "MB of shared memory for indexes: a quarter of the" in server.log.read_text()
