@@ -16,6 +16,24 @@ pub fn does_not_fit(index: &str) {
     .report(PgLogLevel::WARNING);
 }
 
+/// What to do about too many indexes.
+pub const FEWER_INDEXES: &str = "Drop indexes that are not needed, or let many partitions or tenants share one \
+    index that has what tells them apart as a column.";
+
+/// An index is searched without shared memory, which has places for so many and holds as many.
+pub fn has_no_place(index: &str, places: usize) {
+    pg_sys::panic::ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        format!(
+            "index \"{index}\" is not in chronomind's shared memory, which holds {places} indexes already"
+        ),
+        "",
+    )
+    .set_detail("Its pages are searched instead, which is exact and slow, until there is a place for it.")
+    .set_hint(FEWER_INDEXES)
+    .report(PgLogLevel::WARNING);
+}
+
 /// An index that did not fit is in shared memory now. For the log of the server.
 pub fn fits_again(index: &str) {
     pg_sys::panic::ErrorReport::new(

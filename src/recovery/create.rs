@@ -11,10 +11,12 @@ use chronomind_core::record::Definition;
 
 use super::{config, file_of, files, reclaim};
 use crate::error::{Error, Result};
+use crate::pg::notice;
 use crate::pg::relation::Relation;
 use crate::shmem;
 use crate::shmem::level::KEPT;
-use crate::shmem::registry::{Claim, Claiming, Key};
+use crate::shmem::registry::{Claim, Claiming, ENTRIES, Key};
+use pgrx::PgSqlErrorCode;
 
 /// What a table is believed to have for an index.
 #[derive(Debug, Clone, Copy)]
@@ -78,8 +80,12 @@ impl Creation {
             Claiming::Mine(claim) => claim,
             Claiming::Others => return Err(Error::bug("a new index has the identity of another")),
             Claiming::Full => {
-                return Err(Error::contention("too many chrono indexes are in use")
-                    .detail("The registry in shared memory has no place left."));
+                return Err(Error::mistake(
+                    PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                    format!("shared memory holds {ENTRIES} chrono indexes already"),
+                )
+                .detail("It has places for no more, of all databases together.")
+                .hint(notice::FEWER_INDEXES));
             }
         };
         let index = Index::create(region, config).map_err(|error| room.explain(error, 0))?;

@@ -19,11 +19,15 @@ mod files;
 pub mod follow;
 mod load;
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chronomind_core::graph::GraphConfig;
 use chronomind_core::index::{Index, IndexConfig};
 use chronomind_core::record::Definition;
+use pgrx::pg_sys::Oid;
 
 pub use again::hurry;
 pub use create::{Creation, Expected, Room};
@@ -31,11 +35,11 @@ pub use files::reclaim;
 
 use crate::error::{Error, Result};
 use crate::pages::{self, Snapshot};
-use crate::pg::notice;
 use crate::pg::relation::Relation;
 use crate::pg::wait::{self, Wait};
+use crate::pg::{clock, notice};
 use crate::shmem;
-use crate::shmem::registry::{Claiming, File, Found, Key, Place, Registry};
+use crate::shmem::registry::{Claiming, ENTRIES, File, Found, Key, Place, Registry};
 
 /// An index to work with.
 #[expect(
@@ -110,12 +114,10 @@ pub fn open(relation: Relation) -> Result<Opened> {
                 Claiming::Mine(claim) => load::load(relation, &key, claim)?,
                 Claiming::Others => wait::briefly(Wait::Load),
                 Claiming::Full => {
-                    reclaim()?;
-                    if matches!(
-                        registry.claim(&key, relation.oid().to_u32()),
-                        Claiming::Full
-                    ) {
-                        notice::does_not_fit(&relation.name());
+                    if !has_place_again()? {
+                        if is_first_without_place(relation) {
+                            notice::has_no_place(&relation.name(), ENTRIES);
+                        }
                         return Ok(Opened::Pages);
                     }
                 }
@@ -212,6 +214,29 @@ fn key_of(relation: Relation) -> Result<Key> {
         incarnation,
         origin,
     })
+}
+
+/// Whether a place has come free in a registry that was full. It looks now and then only, for it looks at all
+/// files.
+fn has_place_again() -> Result<bool> {
+    const PAUSE: u64 = 1000;
+    // Relaxed: a process has one thread that opens indexes.
+    static LOOK_AT: AtomicU64 = AtomicU64::new(0);
+    let now = clock::milliseconds();
+    if now < LOOK_AT.load(Ordering::Relaxed) {
+        return Ok(false);
+    }
+    LOOK_AT.store(now + PAUSE, Ordering::Relaxed);
+    reclaim()?;
+    Ok(shmem::registry()?.has_place())
+}
+
+/// True once in a session for each index.
+fn is_first_without_place(relation: Relation) -> bool {
+    thread_local! {
+        static WARNED: RefCell<HashSet<Oid>> = RefCell::default();
+    }
+    WARNED.with_borrow_mut(|warned| warned.insert(relation.oid()))
 }
 
 /// Looks at pages and file anew. True where the index is known by another key than before.

@@ -7,6 +7,7 @@ use chronomind_core::index::Index;
 
 use super::entry::{Entry, READY, RETIRED, UNFIT};
 use super::level::Level;
+use super::owed;
 use super::registry::Registry;
 use crate::pg::clock;
 
@@ -82,6 +83,7 @@ pub struct Claim {
 
 impl Claim {
     pub(super) fn new(registry: &'static Registry, entry: &'static Entry) -> Claim {
+        owed::take();
         Claim {
             registry,
             entry,
@@ -125,6 +127,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        owed::give_back();
         if !self.finished
             && let Ok(region) = super::region()
         {

@@ -11,6 +11,8 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use super::owed;
+
 /// The level of memory that changes with its pages.
 pub const KEPT: u64 = u64::MAX;
 
@@ -38,7 +40,10 @@ impl Level {
         self.owner
             .compare_exchange(0, own, Ordering::Acquire, Ordering::Relaxed)
             .ok()
-            .map(|_| Turn { level: self })
+            .map(|_| {
+                owed::take();
+                Turn { level: self }
+            })
     }
 
     /// Ends the turn of a process that aborts or exits, if it has it.
@@ -88,6 +93,7 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        owed::give_back();
         self.level.end();
     }
 }

@@ -19,6 +19,7 @@ mod entry;
 mod huge;
 pub mod level;
 mod lock;
+mod owed;
 pub mod registry;
 mod uses;
 

@@ -24,6 +24,8 @@ use super::control::participant;
 use super::entry::{CLAIMED, NEVER_USED, READY, REMOVED, RETIRED, UNFIT, release_root};
 pub use super::entry::{Entry, File, Key};
 use super::lock::Lock;
+use super::owed;
+pub use super::uses::ENTRIES;
 use super::uses::Uses;
 use crate::pg::fault::{self, Point};
 
@@ -171,6 +173,12 @@ impl Registry {
         })
     }
 
+    /// Whether there is a place for one more index.
+    pub fn has_place(&self) -> bool {
+        let is_free = |entry: &Entry| entry.key.load(Ordering::Relaxed) <= REMOVED;
+        self.entries.iter().any(is_free)
+    }
+
     /// Claims an index that did not fit, to load it now. `None` where others are at it, or still use what
     /// memory it has.
     pub fn claim_again(&'static self, key: &Key, place: Place) -> Option<Claim> {
@@ -194,6 +202,10 @@ impl Registry {
             entry.state.load(Ordering::Relaxed) == CLAIMED
                 && entry.owner.load(Ordering::Relaxed) == process
         };
+        if !owed::any() {
+            return;
+        }
+        owed::none();
         self.in_use().for_each(|entry| entry.level.abandon(process));
         if self.in_use().any(|entry| claimed(&entry)) {
             self.exclusively(|| {
