@@ -4,7 +4,9 @@
 //! and DROP DATABASE each do it in their own way and only on commit. But all of them remove or empty
 //! the file, so whoever needs memory looks which files are gone.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use crate::error::Result;
@@ -22,10 +24,31 @@ pub fn reclaim() -> Result<()> {
 /// at least its meta page.
 fn is_gone(file: File) -> bool {
     let path = relation::path(file.database, file.tablespace, file.number, file.backend);
+    is_gone_from(&path)
+}
+
+/// The same of a path. A file that is not found may be on a file system that is not there for a moment: it is
+/// gone only where the directory is found that its database is in, or that of its database; or where its
+/// tablespace has been dropped, of which not even the link is left.
+fn is_gone_from(path: &Path) -> bool {
     match std::fs::metadata(path) {
-        Ok(metadata) => metadata.len() == 0,
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        Ok(metadata) => return metadata.len() == 0,
+        Err(error) if error.kind() != ErrorKind::NotFound => return false,
+        Err(_) => {}
     }
+    let above: Vec<&Path> = path.ancestors().skip(1).take(3).collect();
+    let is_found = |directory: &&Path| directory.is_dir();
+    if above.iter().take(2).any(is_found) {
+        return true;
+    }
+    // pg_tblspc/OID/VERSION/DATABASE: the third is the link.
+    let is_missing = |link: &Path| {
+        let found = std::fs::symlink_metadata(link);
+        found.is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    };
+    above
+        .get(2)
+        .is_some_and(|link| is_missing(link) && link.parent().is_some_and(Path::is_dir))
 }
 
 /// Which file it is that lies at this path: another number for another file, with near certainty. It is
@@ -40,4 +63,38 @@ pub fn origin(file: File) -> u64 {
     let made = made.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let made = made.map_or(0, |time| time.as_nanos() as u64);
     made.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ metadata.ino()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_gone_only_where_its_directory_is_there() {
+        let root = std::env::temp_dir().join(format!("chronomind-files-{}", std::process::id()));
+        let table_spaces = root.join("pg_tblspc");
+        let version = root.join("mounted/PG_16_1");
+        let link = table_spaces.join("16400");
+        let path = link.join("PG_16_1/16384/16500");
+        std::fs::create_dir_all(version.join("16384")).unwrap();
+        std::fs::create_dir_all(&table_spaces).unwrap();
+        std::os::unix::fs::symlink(root.join("mounted"), &link).unwrap();
+
+        std::fs::write(&path, "a page").unwrap();
+        assert!(!is_gone_from(&path));
+        std::fs::write(&path, "").unwrap();
+        assert!(is_gone_from(&path), "emptied");
+        std::fs::remove_file(&path).unwrap();
+        assert!(is_gone_from(&path), "dropped");
+        std::fs::remove_dir(version.join("16384")).unwrap();
+        assert!(is_gone_from(&path), "its database was dropped");
+        std::fs::rename(&version, root.join("elsewhere")).unwrap();
+        assert!(!is_gone_from(&path), "what was mounted is not there");
+        std::fs::remove_dir_all(root.join("mounted")).unwrap();
+        assert!(!is_gone_from(&path), "the link leads nowhere");
+        std::fs::remove_file(&link).unwrap();
+        assert!(is_gone_from(&path), "its tablespace was dropped");
+        std::fs::remove_dir_all(&root).unwrap();
+        assert!(!is_gone_from(&path), "nothing of the server is found");
+    }
 }
