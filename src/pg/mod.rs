@@ -13,6 +13,7 @@ pub mod interrupt;
 pub mod make;
 pub mod node;
 pub mod notice;
+pub mod owner;
 pub mod policies;
 pub mod progress;
 pub mod relation;

@@ -130,7 +130,10 @@ impl Table {
                     columns: self.columns_of(relation),
                 };
                 let is_ours = (*(*relation).rd_rel).relam == method;
-                let is_complete = pg_sys::RelationGetIndexPredicate(relation).is_null();
+                // The predicate itself would be simplified to be looked at, which runs its functions.
+                let row = (*relation).rd_indextuple;
+                let predicate = pg_sys::Anum_pg_index_indpred as i32;
+                let is_complete = pg_sys::heap_attisnull(row, predicate, std::ptr::null_mut());
                 if is_ours && is_complete && is_usable(relation) {
                     found.push(opened);
                 }

@@ -8,6 +8,7 @@ use super::{open_built, rows};
 use crate::am::check;
 use crate::error::{Error, OrRaise, Result};
 use crate::pg::catalog;
+use crate::pg::owner::OwnersRights;
 use crate::pg::relation::Relation;
 use crate::pg::table;
 
@@ -46,6 +47,8 @@ fn check_index(index: Oid) -> Result<check::Checked> {
         if heap.is_null() {
             return Err(not_ours(index));
         }
+        // Before anything of the index is looked at, since that can run code of its owner.
+        let rights = OwnersRights::of(heap);
         let Some(raw) = open_index(index)? else {
             return Err(not_ours(index));
         };
@@ -55,6 +58,7 @@ fn check_index(index: Oid) -> Result<check::Checked> {
             rows::scan_visible(heap, raw, &columns, take);
         });
         pg_sys::relation_close(raw, pg_sys::NoLock as i32);
+        drop(rights);
         pg_sys::table_close(heap, pg_sys::NoLock as i32);
         checked
     }
