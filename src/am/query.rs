@@ -4,7 +4,8 @@
 //! `column operator constant`. So the column is the vector, the operator is `<~>` (`<~~>` where the
 //! score is a `numeric`), and the constant is a `chrono_query`: the text of the score with its query
 //! vector and its parameters. Only an index scan can answer such an expression; Postgres never calls
-//! the operator there. The planner writes them, see `planner`.
+//! the operator there. The planner writes them, see `planner`, and nobody else can: the text tells about
+//! every column and row of the index, so that `chrono_query` refuses any other call.
 
 use std::ffi::CStr;
 
@@ -40,28 +41,13 @@ impl ScoreQuery {
     }
 }
 
-fn internal_use() -> Error {
+/// What is told of values, and of calls, that are not the planner's.
+pub fn internal_use() -> Error {
     Error::mistake(
         PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
         "chrono_query values are made and read by chronomind itself",
     )
     .hint("Use chrono_search, or order by an expression of the distance.")
-}
-
-/// The value of a query.
-#[pg_extern(sql = false)]
-fn chrono_query(
-    text: Option<&str>,
-    vector: Option<AnyElement>,
-    parameters: Option<Vec<Option<f64>>>,
-) -> Option<Vec<u8>> {
-    let query = ScoreQuery {
-        vector: vector.map(datum::vector_bytes).transpose().or_raise(),
-        text: text?.to_owned(),
-        parameters: parameters.unwrap_or_default(),
-        filter: Filter::default(),
-    };
-    Some(query.encode().or_raise())
 }
 
 /// A value as the number that an index knows it by: times in microseconds and days in days since

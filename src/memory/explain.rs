@@ -19,11 +19,11 @@ fn chrono_explain(
     'static,
     (
         name!(index, Oid),
-        name!(rows_near, i64),
-        name!(rows_in_zones, i64),
-        name!(zones_visited, i64),
-        name!(zones, i64),
-        name!(rows_given, i64),
+        name!(rows_near, Option<i64>),
+        name!(rows_in_zones, Option<i64>),
+        name!(zones_visited, Option<i64>),
+        name!(zones, Option<i64>),
+        name!(rows_given, Option<i64>),
         name!(last_score, Option<f64>),
         name!(bound, Option<f64>),
     ),
@@ -31,15 +31,17 @@ fn chrono_explain(
     let recording = Recording::start();
     statement::run_select(query).or_raise();
     let rows = recording.take().into_iter().map(|record: Record| {
-        // A score, of whatever is asked for, gives away the vector of a row that may not be read.
+        // A score gives away the vector of a row that may not be read, and so does a count of those that
+        // are nearer to a query than the first that may.
         let open = policies::may_read_all(record.index);
+        let count = |count: u64| open.then_some(count as i64);
         (
             record.index,
-            record.near_rows as i64,
-            record.zone_rows as i64,
-            record.zones_visited as i64,
-            record.zones as i64,
-            record.given as i64,
+            count(record.near_rows),
+            count(record.zone_rows),
+            count(record.zones_visited),
+            count(record.zones),
+            count(record.given),
             record.last_score.filter(|_| open),
             record.bound.filter(|_| open),
         )

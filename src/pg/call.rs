@@ -39,6 +39,19 @@ impl Call {
         unsafe { pg_sys::get_fn_expr_argtype((*self.0).flinfo, number) }
     }
 
+    /// The expression that the call was planned from; null where there is none.
+    pub(super) fn expression(&self) -> *mut pg_sys::Node {
+        // SAFETY: a call has the description of its function, save for those that C code makes directly.
+        unsafe {
+            let function = (*self.0).flinfo;
+            if function.is_null() {
+                std::ptr::null_mut()
+            } else {
+                (*function).fn_expr
+            }
+        }
+    }
+
     /// Makes the call one that returns a set of rows, all at once.
     pub fn rows(&self) -> Rows {
         // SAFETY: fails where the caller does not expect a set; the result structure lives as long

@@ -322,45 +322,6 @@ pub fn comparison(operator: Oid) -> Option<Binary> {
     }
 }
 
-/// The type of that name in a schema.
-pub fn type_in(schema: Oid, name: &CStr) -> Option<Oid> {
-    // SAFETY: a lookup by name, which lives until it is over.
-    let found = unsafe {
-        pg_sys::GetSysCacheOid(
-            pg_sys::SysCacheIdentifier::TYPENAMENSP as c_int,
-            pg_sys::Anum_pg_type_oid as i16,
-            Datum::from(name.as_ptr()),
-            Datum::from(schema),
-            Datum::null(),
-            Datum::null(),
-        )
-    };
-    (found != Oid::INVALID).then_some(found)
-}
-
-/// A function by its schema, name and argument types.
-pub fn function_in(schema: Oid, name: &CStr, arguments: &[Oid]) -> Option<Oid> {
-    // SAFETY: a lookup by copies that live until it is over.
-    let found = unsafe {
-        let types = pg_sys::buildoidvector(arguments.as_ptr(), arguments.len() as c_int);
-        pg_sys::GetSysCacheOid(
-            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as c_int,
-            pg_sys::Anum_pg_proc_oid as i16,
-            Datum::from(name.as_ptr()),
-            Datum::from(types),
-            Datum::from(schema),
-            Datum::null(),
-        )
-    };
-    (found != Oid::INVALID).then_some(found)
-}
-
-/// The schema of a function.
-pub fn schema_of_function(function: Oid) -> Oid {
-    // SAFETY: a lookup by identifier.
-    unsafe { pg_sys::get_func_namespace(function) }
-}
-
 /// The operator of a family for two types.
 pub fn family_operator(family: Oid, left: Oid, right: Oid, strategy: u16) -> Option<Oid> {
     // SAFETY: a lookup by identifiers.
@@ -378,7 +339,7 @@ pub fn type_name(oid: Oid) -> String {
 ///
 /// # Safety
 /// Null, or a palloc'd string that nobody else has.
-unsafe fn owned(string: *mut c_char) -> String {
+pub(super) unsafe fn owned(string: *mut c_char) -> String {
     if string.is_null() {
         return String::new();
     }

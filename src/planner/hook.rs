@@ -134,6 +134,8 @@ unsafe fn offer_paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptIn
         let Some(key) = sort_key(root, rel) else {
             return;
         };
+        // Not everybody may run the functions in the path, and a plan may be kept for another role.
+        (*(*root).glob).dependsOnRole = true;
         for index in indexes.filter_map(|info| IndexInfo::new(info)) {
             if index.is_complete()
                 && let Some(path) = path(root, rel, index, &key)

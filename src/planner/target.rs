@@ -1,5 +1,8 @@
 //! An index that an order is translated for: what its columns are, and what it is asked by.
 
+use std::cell::Cell;
+use std::ffi::CStr;
+
 use chronomind_core::distance::Metric;
 use pgrx::pg_sys::{self, Oid};
 
@@ -8,21 +11,24 @@ use crate::am::columns::Columns;
 use crate::pg::attribute::AttributeType;
 use crate::pg::catalog::{self, METRIC_FUNCTION};
 use crate::pg::index_info::IndexInfo;
-use crate::pg::make;
+use crate::pg::names::{self, Schemas};
 use crate::pg::node::Node;
+use crate::pg::{make, planned};
 
 /// An index, and the identities of what belongs to its extension.
 pub struct Target<'p> {
     index: IndexInfo<'p>,
     columns: Columns,
-    /// The schema of the extension.
-    schema: Oid,
+    /// The schemas of the extension.
+    schemas: Schemas,
     /// The type `chrono_query`.
     query_type: Oid,
     distance_function: Oid,
     score_function: Option<Oid>,
     importance_function: Option<Oid>,
     number_function: Oid,
+    /// Whether the query has parameters that it makes.
+    makes_numbers: Cell<bool>,
 }
 
 impl<'p> Target<'p> {
@@ -31,7 +37,7 @@ impl<'p> Target<'p> {
         let columns = index.with_relation(callbacks::columns_of_open).ok()?;
         let (family, vector) = (index.family(0), index.input_type(0));
         // Nobody needs the search path to find what the operator class came with.
-        let schema = catalog::schema_of_function(index.support_function(0, METRIC_FUNCTION));
+        let schemas = Schemas::of(index.support_function(0, METRIC_FUNCTION));
         let distance = catalog::family_operator(family, vector, vector, ORDER_BY_DISTANCE)?;
         let float = pg_sys::FLOAT8OID;
         let time = pg_sys::TIMESTAMPTZOID;
@@ -40,12 +46,13 @@ impl<'p> Target<'p> {
         Some(Target {
             index,
             columns,
-            schema,
-            query_type: catalog::type_in(schema, c"chrono_query")?,
+            query_type: schemas.type_named(c"chrono_query")?,
             distance_function: catalog::operator_function(distance),
-            score_function: catalog::function_in(schema, c"chrono_score", &score),
-            importance_function: catalog::function_in(schema, c"chrono_importance", &importance),
-            number_function: catalog::function_in(schema, c"chrono_key", &[pg_sys::ANYELEMENTOID])?,
+            score_function: schemas.function(c"chrono_score", &score),
+            importance_function: schemas.function(c"chrono_importance", &importance),
+            number_function: schemas.function(c"chrono_key", &[pg_sys::ANYELEMENTOID])?,
+            makes_numbers: Cell::new(false),
+            schemas,
         })
     }
 
@@ -90,14 +97,17 @@ impl<'p> Target<'p> {
             pg_sys::INT2OID => make::cast(pg_sys::F_FLOAT8_INT2, float, node),
             pg_sys::INT4OID => make::cast(pg_sys::F_FLOAT8_INT4, float, node),
             pg_sys::INT8OID => make::cast(pg_sys::F_FLOAT8_INT8, float, node),
-            _ => make::call(self.number_function, float, &[node]),
+            _ => {
+                self.makes_numbers.set(true);
+                make::call(self.number_function, float, &[node])
+            }
         }
     }
 
     /// The weight or rate that `chrono_score` would take.
     pub fn blend(&self, part: &str, weights: [Node<'p>; 2]) -> Option<Node<'p>> {
         let (text, float) = (pg_sys::TEXTOID, pg_sys::FLOAT8OID);
-        let function = catalog::function_in(self.schema, c"chrono_blend", &[text, float, float])?;
+        let function = runnable(&self.schemas, c"chrono_blend", &[text, float, float])?;
         let [recency, importance] = weights;
         Some(make::call(
             function,
@@ -134,9 +144,21 @@ impl<'p> Target<'p> {
         let family = self.index.family(0);
         let operator = catalog::family_operator(family, kind, self.query_type, strategy)?;
         let types = [pg_sys::TEXTOID, kind, pg_sys::FLOAT8ARRAYOID];
-        let function = catalog::function_in(self.schema, c"chrono_query", &types)?;
+        let function = runnable(&self.schemas, c"chrono_query", &types)?;
+        // The executor wants to be allowed to run what the index spares it.
+        let may_order = names::may_execute(catalog::operator_function(operator));
+        if !may_order || self.makes_numbers.get() && !names::may_execute(self.number_function) {
+            return None;
+        }
         let arguments = [make::text(text), query, make::array(parameters)];
-        let asked = make::call(function, self.query_type, &arguments);
+        let asked = planned::call(function, self.query_type, &arguments);
         Some(make::operator(operator, result, vector, asked))
     }
+}
+
+/// A function of the extension that the current user may run. Without it there is no path, and the
+/// query has another plan; it names none of these functions and must not fail for them.
+fn runnable(schemas: &Schemas, name: &CStr, arguments: &[Oid]) -> Option<Oid> {
+    let function = schemas.function(name, arguments)?;
+    names::may_execute(function).then_some(function)
 }

@@ -8,6 +8,7 @@
 mod checking;
 mod ordered_scan;
 mod planning;
+mod query;
 mod reloptions;
 mod rows;
 mod scan_keys;

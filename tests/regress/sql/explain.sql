@@ -66,16 +66,15 @@ GRANT SELECT ON memories TO stranger;
 ALTER TABLE memories ENABLE ROW LEVEL SECURITY;
 CREATE POLICY public_only ON memories USING (NOT secret);
 SET ROLE stranger;
--- A score of a row that one may not see would give its vector away.
-SELECT rows_given > 1 AS more, last_score, bound
-FROM chrono_explain('SELECT id FROM memories ORDER BY v <-> ''[1,0]'' LIMIT 1');
+-- A score of a row that one may not see would give its vector away, and so would a count of those that are nearer
+-- than the first that one may.
+SELECT * FROM chrono_explain('SELECT id FROM memories ORDER BY v <-> ''[1,0]'' LIMIT 1');
 RESET ROLE;
 ALTER TABLE memories DISABLE ROW LEVEL SECURITY;
 REVOKE SELECT ON memories FROM stranger;
 GRANT SELECT (id, v) ON memories TO stranger;
 SET ROLE stranger;
-SELECT rows_given, last_score, bound
-FROM chrono_explain('SELECT id FROM memories ORDER BY v <-> ''[1,0]'' LIMIT 1');
+SELECT * FROM chrono_explain('SELECT id FROM memories ORDER BY v <-> ''[1,0]'' LIMIT 1');
 RESET ROLE;
 REVOKE ALL ON memories FROM stranger;
 DROP TABLE memories;

@@ -128,14 +128,9 @@ FROM unnest(ARRAY[50, 10000]) AS elements, LATERAL (SELECT string_agg(quote_lite
 SELECT uses_index(format('SELECT id FROM memories ORDER BY (e <=> ''[1,2,3]'') + CASE WHEN false OR kind = ''k1'' THEN 0 WHEN importance > %s THEN 0 ELSE 1 END LIMIT 5',
     repeat('abs(', 2000) || '(now() - now())::text::float8' || repeat(')', 2000)));
 
--- The operator and its operand are no business of a person, but do no harm.
-SELECT id FROM memories ORDER BY e <~> chrono_query('distance - importance', '[1,2,3]'::vector, NULL) LIMIT 2;
-SET enable_seqscan = off;
-SELECT id FROM memories ORDER BY e <~> chrono_query('distance - importance', '[1,2,3]'::vector, NULL) LIMIT 2;
-SELECT mistake.* FROM unnest(ARRAY['distance + nothing', 'distance + $1', 'distance +', 'kind + 1', '', 'distance WHERE', 'distance LIMIT $9', 'distance LIMIT importance',
-    repeat('(', 1000000)]) text,
+-- The operator and its operand are no business of a person, whatever the text (rights_texts has more).
+SELECT mistake.* FROM unnest(ARRAY['distance - importance', 'distance + nothing', 'distance WHERE', repeat('(', 1000000)]) text,
     mistake(format('SELECT id FROM memories ORDER BY e <~> chrono_query(%L, ''[1,2,3]''::vector, NULL) LIMIT 2', text));
-SELECT mistake.* FROM mistake('SELECT id FROM memories ORDER BY e <~> chrono_query(''distance'', ''[1,2]''::vector, NULL) LIMIT 2');
-SELECT mistake.* FROM mistake('SELECT e <~> chrono_query(''distance'', ''[1,2,3]''::vector, NULL) FROM memories');
+SET enable_seqscan = off;
 SELECT chrono_key(1.5::numeric), chrono_key(7), chrono_key(true), chrono_key('2000-01-02'::date), chrono_key('infinity'::timestamptz), chrono_key(interval '1 mon'), chrono_key(NULL::int);
 SELECT mistake.* FROM mistake('SELECT chrono_key(''{}''::jsonb)');
