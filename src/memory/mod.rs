@@ -1,10 +1,13 @@
 //! The memory layer: SQL functions over tables that have a chrono index.
 
+mod arguments;
 mod components;
+mod context;
 mod diversity;
 mod doors;
 mod explain;
 pub mod roles;
 pub mod score;
 pub mod search;
+mod statement;
 mod validity;

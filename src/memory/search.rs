@@ -1,16 +1,18 @@
 //! `chrono_search`: the rows that matter most now, with every term that made their score.
 
 use chronomind_core::postings::{Condition, Filter, Test};
-use chronomind_core::scan::Found;
-use chronomind_core::score::{AttributeKind, Blend, Expr, encode_int};
+use chronomind_core::score::{Blend, Expr, encode_int};
 use pgrx::PgSqlErrorCode;
-use pgrx::datum::{TimestampWithTimeZone, Uuid};
-use pgrx::pg_sys::{Datum, Oid};
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys::Oid;
 use std::ops::Bound;
 
-use super::diversity::{self, Likeness, Offer, Selection};
-use super::roles::{Names, Part, Parts};
+use super::arguments::Arguments;
+use super::context::Context;
+use super::diversity::{Likeness, Offer, Selection};
+use super::roles::{Part, Parts};
 use super::score::blend;
+use super::statement;
 use super::validity::Validity;
 use crate::am::callbacks::{self, OrderedScan};
 use crate::am::columns::Columns;
@@ -18,96 +20,12 @@ use crate::am::query::ScoreQuery;
 use crate::am::text::QueryText;
 use crate::error::{Error, Result};
 use crate::pg::attribute::AttributeType;
-use crate::pg::call::Call;
+use crate::pg::call::{Call, Rows};
+use crate::pg::cursor::{self, Cursor};
+use crate::pg::interrupt;
+use crate::pg::row::{RowMemory, RowValue, TableRow};
 use crate::pg::table::{Table, TableIndex};
-use crate::pg::{datum, interrupt, policies};
 use crate::preload;
-
-/// What to do about a wrong k.
-const K: &str = "k is the number of rows to return.";
-
-/// The arguments, in the order of the SQL declaration.
-struct Arguments {
-    k: i32,
-    context: Option<String>,
-    since: Option<i64>,
-    until: Option<i64>,
-    as_of: Option<i64>,
-    recency_weight: Option<f64>,
-    importance_weight: Option<f64>,
-    index: Option<Oid>,
-    names: Names,
-    diversity: Option<f64>,
-}
-
-impl Arguments {
-    fn of(call: Call) -> Result<Arguments> {
-        let time = |number| {
-            call.argument::<TimestampWithTimeZone>(number)
-                .map(i64::from)
-        };
-        let k: i32 = call
-            .argument(2)
-            .ok_or_else(|| Error::invalid("k must not be NULL").hint(K))?;
-        if k < 1 {
-            return Err(Error::invalid("k must be at least 1")
-                .detail(format!("It is {k}."))
-                .hint(K));
-        }
-        let diversity = call.argument(17);
-        check_diversity(diversity, k)?;
-        Ok(Arguments {
-            k,
-            context: call.argument(3),
-            since: time(4),
-            until: time(5),
-            as_of: time(6),
-            recency_weight: call.argument(7),
-            importance_weight: call.argument(8),
-            index: call.argument(9),
-            names: Names {
-                created_at: call.argument(10),
-                importance: call.argument(11),
-                decay_rate: call.argument(12),
-                context: call.argument(13),
-                // Not before version 0.2.0.
-                importance_at: call.argument(14),
-                valid_from: call.argument(15),
-                valid_to: call.argument(16),
-            },
-            diversity,
-        })
-    }
-
-    /// How many rows the scan should expect to give.
-    fn wanted(&self) -> usize {
-        // k is positive.
-        let k = self.k as usize;
-        self.diversity.map_or(k, |_| diversity::pool(k))
-    }
-}
-
-fn check_diversity(diversity: Option<f64>, k: i32) -> Result<()> {
-    let Some(share) = diversity else {
-        return Ok(());
-    };
-    if !(0.0..=1.0).contains(&share) {
-        return Err(Error::invalid("diversity must be between 0 and 1")
-            .detail(format!("It is {share}."))
-            .hint("It is a share: 0 asks for the best rows alone, 1 for rows unlike each other."));
-    }
-    if k > diversity::MOST_ROWS {
-        return Err(Error::invalid(format!(
-            "k must be at most {} with diversity",
-            diversity::MOST_ROWS
-        ))
-        .detail(format!(
-            "It is {k}, and every row is compared with all candidates."
-        ))
-        .hint(K));
-    }
-    Ok(())
-}
 
 /// Answers a call of the SQL function.
 pub fn search(call: Call) -> Result<()> {
@@ -116,9 +34,7 @@ pub fn search(call: Call) -> Result<()> {
     let mut rows = call.rows();
     let table = Table::of_row_type(call.type_of(0))?;
     table.check_readable()?;
-    let policies = table
-        .has_row_security()
-        .then(|| policies::Probe::new(table.qualified_name()));
+    let is_policed = table.has_row_security();
 
     let (index, columns) = choose(&table, arguments.index)?;
     let parts = Parts::new(&columns, &index.columns, &arguments.names)?;
@@ -130,54 +46,96 @@ pub fn search(call: Call) -> Result<()> {
     check_parts(&blend, &parts)?;
     let context = Context::new(&arguments, &parts)?;
     let validity = Validity::new(&table, &arguments.names, blend.as_of)?;
-    let text = QueryText {
-        score: parts.score(&columns, &blend),
-        descending: false,
-        nulls_first: false,
-        predicate: validity.predicate(&index),
-        wanted: Some(Expr::from(arguments.wanted() as f64)),
-    };
-    let query = ScoreQuery {
-        vector: callbacks::query_vector(call, 1, &columns)?,
-        text: text.to_string(),
-        parameters: Vec::new(),
-        filter: filter(&arguments, &parts, context.as_ref())?,
-    };
-
-    let mut answers = Answers {
-        scan: OrderedScan::begin(&table, &index, &query)?,
+    let filter = filter(&arguments, &parts, context.as_ref())?;
+    let vector = callbacks::query_vector(call, 1, &columns)?;
+    let search = Search {
+        arguments,
+        index,
+        columns,
         parts,
         blend,
         validity,
         context,
-        policies,
     };
-    let Some(diversity) = arguments.diversity else {
-        for _ in 0..arguments.k {
-            let Some(answer) = answers.next() else { break };
-            rows.add(answer.memory, answer.terms);
-        }
-        return Ok(());
-    };
-    let vector = vector_column(&index)?;
-    let likeness = Likeness::new(columns.metric, columns.element);
-    let mut selection = Selection::new(diversity, likeness, arguments.k as usize);
-    for _ in 0..arguments.k {
-        interrupt::check();
-        let chosen = selection.next(|| {
-            let Some(answer) = answers.next() else {
-                return Ok(None);
-            };
-            Ok(Some(Offer {
-                score: answer.terms[0],
-                vector: answers.scan.vector(vector, columns.element)?,
-                row: answer,
-            }))
+    if is_policed {
+        // The planner puts the policies in.
+        let (statement, parameters) = statement::make(&search, &table, call)?;
+        return cursor::with_rows(&table, &statement, parameters, |found| {
+            search.give(found, &mut rows)
         });
-        let Some(answer) = chosen? else { break };
-        rows.add(answer.memory, answer.terms);
     }
-    Ok(())
+    let text = QueryText {
+        score: parts.score(&search.columns, &blend),
+        descending: false,
+        nulls_first: false,
+        predicate: search.validity.predicate(&search.index, &search.columns),
+        wanted: Some(Expr::from(search.arguments.wanted() as f64)),
+    };
+    let query = ScoreQuery {
+        vector,
+        text: text.to_string(),
+        parameters: Vec::new(),
+        filter,
+    };
+    let found = OrderedScan::begin(&table, &search.index, &query)?;
+    search.give(found, &mut rows)
+}
+
+/// A search, understood.
+pub struct Search {
+    /// What was asked for.
+    pub arguments: Arguments,
+    /// The index whose columns play the parts.
+    pub index: TableIndex,
+    /// What it is made of.
+    pub columns: Columns,
+    /// Which column plays which part.
+    pub parts: Parts,
+    /// Weights and clock.
+    pub blend: Blend,
+    /// When rows must hold.
+    pub validity: Validity,
+    /// What they must be of.
+    pub context: Option<Context>,
+}
+
+impl Search {
+    /// Gives out the best of the rows found.
+    fn give(&self, found: impl Source, rows: &mut Rows) -> Result<()> {
+        let mut answers = Answers {
+            search: self,
+            found,
+            memory: RowMemory::default(),
+        };
+        let arguments = &self.arguments;
+        let Some(diversity) = arguments.diversity else {
+            for _ in 0..arguments.k {
+                let Some(answer) = answers.next()? else { break };
+                rows.add(answer.memory.datum(), answer.terms);
+            }
+            return Ok(());
+        };
+        let vector = vector_column(&self.index)?;
+        let element = self.columns.element;
+        let likeness = Likeness::new(self.columns.metric, element);
+        let mut selection = Selection::new(diversity, likeness, arguments.k as usize);
+        for _ in 0..arguments.k {
+            interrupt::check();
+            let chosen = selection.next(|| {
+                let Some(answer) = answers.next()? else {
+                    return Ok(None);
+                };
+                Ok(Some(Offer {
+                    score: answer.terms[0],
+                    vector: answers.found.row().vector(vector, element)?,
+                    row: answer,
+                }))
+            });
+            let Some(answer) = chosen? else { break };
+            rows.add(answer.memory.datum(), answer.terms);
+        }
+        Ok(())
+    }
 }
 
 /// The column with the vectors that the index has.
@@ -193,77 +151,101 @@ fn vector_column(index: &TableIndex) -> Result<i16> {
     }
 }
 
+/// Where the rows of a search come from, best score first.
+pub trait Source {
+    /// Goes to the next row: its score and its distance.
+    fn next(&mut self) -> Result<Option<[Option<f64>; 2]>>;
+    /// The row.
+    fn row(&self) -> &TableRow;
+}
+
+impl Source for OrderedScan<'_> {
+    fn next(&mut self) -> Result<Option<[Option<f64>; 2]>> {
+        Ok(self.next_row().map(|found| [found.score, found.distance]))
+    }
+
+    fn row(&self) -> &TableRow {
+        OrderedScan::row(self)
+    }
+}
+
+impl Source for Cursor {
+    fn next(&mut self) -> Result<Option<[Option<f64>; 2]>> {
+        self.next_row()
+    }
+
+    fn row(&self) -> &TableRow {
+        Cursor::row(self)
+    }
+}
+
 /// A row of the answer: the score and its terms follow it.
 struct Answer {
-    memory: Datum,
+    memory: RowValue,
     terms: [Option<f64>; 4],
 }
 
-/// The rows of a search that the caller asked for and may see, best score first.
-struct Answers<'t> {
-    scan: OrderedScan<'t>,
-    parts: Parts,
-    blend: Blend,
-    validity: Validity,
-    context: Option<Context>,
-    policies: Option<policies::Probe>,
+/// The rows of a search that the caller asked for, best score first.
+struct Answers<'s, S> {
+    search: &'s Search,
+    found: S,
+    memory: RowMemory,
 }
 
-impl Answers<'_> {
-    fn next(&mut self) -> Option<Answer> {
+impl<S: Source> Answers<'_, S> {
+    fn next(&mut self) -> Result<Option<Answer>> {
         loop {
             interrupt::check();
-            let found = self.scan.next_row()?;
-            if self.is_wanted() {
-                return Some(self.answer(found));
+            let Some(numbers) = self.found.next()? else {
+                return Ok(None);
+            };
+            let (search, row) = (self.search, self.found.row());
+            if self.memory.within(|| search.asks_for(row)) {
+                return Ok(Some(search.answer(numbers, row)));
             }
         }
     }
+}
 
-    fn is_wanted(&self) -> bool {
-        let (scan, context, policies) = (&self.scan, &self.context, &self.policies);
-        self.validity.holds(scan)
-            && context.as_ref().is_none_or(|context| context.is_in(scan))
-            && policies
+impl Search {
+    fn asks_for(&self, row: &TableRow) -> bool {
+        self.validity.holds(row)
+            && self
+                .context
                 .as_ref()
-                .is_none_or(|policies| policies.lets_see(scan.tid()))
+                .is_none_or(|context| context.is_in(row))
     }
 
-    fn answer(&self, found: Found) -> Answer {
-        let (scan, parts) = (&self.scan, &self.parts);
-        let rate = parts.decay_rate.and_then(|part| float(scan, part));
-        let importance = parts.importance.and_then(|part| float(scan, part));
-        let stated_at = parts.importance_at.and_then(|part| time(scan, part));
+    fn answer(&self, [score, distance]: [Option<f64>; 2], row: &TableRow) -> Answer {
+        let parts = &self.parts;
+        let rate = parts.decay_rate.and_then(|part| float(row, part));
+        let importance = parts.importance.and_then(|part| float(row, part));
+        let stated_at = parts.importance_at.and_then(|part| time(row, part));
         let terms = self.blend.terms(
-            found.distance,
+            distance,
             match parts.created_at {
-                Some(part) => time(scan, part),
+                Some(part) => time(row, part),
                 None => Some(i64::MAX),
             },
             self.blend.faded(importance, stated_at, rate),
             rate,
         );
         Answer {
-            memory: scan.row(),
-            terms: [
-                found.score,
-                found.distance,
-                terms.recency,
-                Some(terms.importance),
-            ],
+            memory: row.value(),
+            terms: [score, distance, terms.recency, Some(terms.importance)],
         }
     }
 }
 
-fn float(scan: &OrderedScan<'_>, part: Part) -> Option<f64> {
+fn float(row: &TableRow, part: Part) -> Option<f64> {
     match part.kind {
-        AttributeType::Float4 => scan.column::<f32>(part.number).map(f64::from),
-        _ => scan.column(part.number),
+        AttributeType::Float4 => row.column::<f32>(part.number).map(f64::from),
+        _ => row.column(part.number),
     }
 }
 
-fn time(scan: &OrderedScan<'_>, part: Part) -> Option<i64> {
-    scan.column::<TimestampWithTimeZone>(part.number)
+fn time(row: &TableRow, part: Part) -> Option<i64> {
+    row.column::<TimestampWithTimeZone>(part.number)
         .map(i64::from)
 }
 
@@ -345,55 +327,4 @@ fn filter(arguments: &Arguments, parts: &Parts, context: Option<&Context>) -> Re
         });
     }
     Ok(conditions.into_iter().collect())
-}
-
-/// The context that rows must be of. The index knows its hash; the rows themselves have the last
-/// word.
-struct Context {
-    part: Part,
-    key: u64,
-    value: ContextValue,
-}
-
-enum ContextValue {
-    Text(String),
-    Uuid(Uuid),
-}
-
-impl Context {
-    fn new(arguments: &Arguments, parts: &Parts) -> Result<Option<Context>> {
-        let Some(text) = &arguments.context else {
-            return Ok(None);
-        };
-        let part = parts.context.ok_or_else(|| {
-            Error::mistake(
-                PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-                "the chrono index has no column for the context",
-            )
-            .hint("Add a text or uuid column to the index, or search without a context.")
-        })?;
-        debug_assert_eq!(part.kind.kind(), AttributeKind::Hash);
-        let (key, value) = match part.kind {
-            AttributeType::Uuid => {
-                let uuid = datum::parse_uuid(text);
-                (datum::hash(uuid.as_bytes()), ContextValue::Uuid(uuid))
-            }
-            _ => (
-                datum::hash(text.as_bytes()),
-                ContextValue::Text(text.clone()),
-            ),
-        };
-        Ok(Some(Context { part, key, value }))
-    }
-
-    fn is_in(&self, scan: &OrderedScan<'_>) -> bool {
-        match &self.value {
-            ContextValue::Text(text) => {
-                scan.column::<String>(self.part.number).as_ref() == Some(text)
-            }
-            ContextValue::Uuid(uuid) => {
-                scan.column::<Uuid>(self.part.number).as_ref() == Some(uuid)
-            }
-        }
-    }
 }

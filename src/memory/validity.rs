@@ -10,16 +10,19 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 
 use super::roles::Names;
-use crate::am::callbacks::OrderedScan;
+use crate::am::columns::Columns;
 use crate::error::{Error, Result};
+use crate::pg::row::TableRow;
 use crate::pg::table::{Column, Table, TableIndex};
 
 /// What decides whether a row holds at a moment.
 pub struct Validity {
-    from: Option<Column>,
-    to: Option<Column>,
+    /// The column of the first moment.
+    pub from: Option<Column>,
+    /// The column of the moment after the last.
+    pub to: Option<Column>,
     /// Microseconds since 2000-01-01.
-    at: i64,
+    pub at: i64,
 }
 
 impl Validity {
@@ -34,11 +37,15 @@ impl Validity {
     }
 
     /// What the attributes of an index say of it: true for every row that holds, and a few more.
-    pub fn predicate(&self, index: &TableIndex) -> Option<Expr> {
+    pub fn predicate(&self, index: &TableIndex, columns: &Columns) -> Option<Expr> {
         let at = || Expr::from(microseconds(self.at));
         let indexed = |end: &Option<Column>| {
-            let column = end.as_ref().filter(|end| index.columns.contains(end))?;
-            Some(Expr::attribute(column.name.as_str()))
+            let number = end.as_ref()?.number;
+            // The vector comes first. An attribute keeps its name in the index when its column in the
+            // table gets another.
+            let mut attributes = index.columns.iter().skip(1);
+            let attribute = attributes.position(|column| column.number == number)?;
+            Some(Expr::attribute(columns.names.get(attribute)?.as_str()))
         };
         let open_or = |end: Expr, condition: Expr| {
             Expr::binary(Binary::Or, Expr::unary(Unary::IsNull, end), condition)
@@ -58,11 +65,11 @@ impl Validity {
         }
     }
 
-    /// Whether the row that a scan is at holds.
-    pub fn holds(&self, scan: &OrderedScan<'_>) -> bool {
+    /// Whether a row holds.
+    pub fn holds(&self, row: &TableRow) -> bool {
         let time = |end: &Option<Column>| {
             let number = end.as_ref()?.number;
-            scan.column::<TimestampWithTimeZone>(number).map(i64::from)
+            row.column::<TimestampWithTimeZone>(number).map(i64::from)
         };
         time(&self.from).is_none_or(|from| from <= self.at)
             && time(&self.to).is_none_or(|to| self.at < to)

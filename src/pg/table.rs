@@ -2,8 +2,8 @@
 
 use std::ffi::CStr;
 
-use pgrx::pg_sys::{self, Oid};
-use pgrx::{PgList, PgSqlErrorCode, PgTupleDesc};
+use pgrx::pg_sys::{self, Datum, Oid};
+use pgrx::{PgList, PgSqlErrorCode, PgTupleDesc, direct_function_call};
 
 use super::catalog;
 use super::relation::Relation;
@@ -187,6 +187,40 @@ impl TableIndex {
     pub fn oid(&self) -> Oid {
         // SAFETY: the relation is open.
         unsafe { (*self.relation).rd_id }
+    }
+
+    /// The operator with that number between vectors, and their type.
+    pub fn vector_operator(&self, strategy: u16) -> Option<(Oid, Oid)> {
+        // SAFETY: the relation cache has an entry in these arrays for each key column.
+        let (family, kind) = unsafe {
+            (
+                *(*self.relation).rd_opfamily,
+                *(*self.relation).rd_opcintype,
+            )
+        };
+        Some((
+            catalog::family_operator(family, kind, kind, strategy)?,
+            kind,
+        ))
+    }
+
+    /// A function of the extension that the index belongs to.
+    pub fn own_function(&self) -> Oid {
+        // SAFETY: an open index of ours has support functions for its vector.
+        unsafe { pg_sys::index_getprocid(self.relation, 1, catalog::METRIC_FUNCTION) }
+    }
+
+    /// What a column holds, as the server writes it for the current search path.
+    pub fn expression(&self, column: i32) -> Result<String> {
+        let arguments = [
+            Some(Datum::from(self.oid())),
+            Some(Datum::from(column)),
+            Some(Datum::from(false)),
+        ];
+        // SAFETY: the function takes an index, a column's number and a boolean, and returns a text.
+        let text =
+            unsafe { direct_function_call::<String>(pg_sys::pg_get_indexdef_ext, &arguments) };
+        text.ok_or_else(|| Error::bug("an index without a definition"))
     }
 
     pub(crate) fn as_raw(&self) -> pg_sys::Relation {

@@ -53,3 +53,17 @@ def test_builds_and_scans_keep_to_their_memory(items):
             # To remember which rows it has given would take more.
             connection.execute(f"DECLARE c CURSOR FOR SELECT id FROM items ORDER BY {order}")
             assert most_while(connection, f"MOVE {ROWS} FROM c") < 1
+
+
+def test_a_search_keeps_no_rows(items):
+    """What it has given out is on disk where it is more than work_mem, with policies and without."""
+    found = f"chrono_search(NULL::items, some_vector(-1), {ROWS}, recency_weight => 0, importance_weight => 0)"
+    with connect(items) as connection:
+        connection.execute(INDEX)
+        connection.execute("CREATE ROLE reader; GRANT SELECT ON items TO reader; CREATE POLICY all_rows ON items USING (true)")
+        connection.execute("ALTER TABLE items ENABLE ROW LEVEL SECURITY")
+    for role in ["postgres", "reader"]:
+        with connect(items) as connection:
+            connection.execute(f"SET ROLE {role}; SET work_mem = '64kB'")
+            assert most_while(connection, f"CREATE TEMP TABLE counted AS SELECT count(*) AS n FROM {found}") < 3
+            assert connection.execute("TABLE counted").fetchone() == (ROWS,)
