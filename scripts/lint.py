@@ -1,9 +1,9 @@
-"""Format and lints, warnings as errors, for the core and for the extension.
+"""Format and lints, warnings as errors, for the core and for the extension, and names in its SQL.
 
     python3 -m scripts.lint     # the extension against PG_CONFIG's server
 """
 
-from scripts import extension, postgres
+from scripts import extension, postgres, sql_names
 from scripts.host import ROOT, main, run, say
 
 # In the profile of the library that is installed: what it is built with need not be compiled twice.
@@ -15,6 +15,9 @@ def _command():
     run("cargo", "fmt", "--all", "--check", cwd=ROOT)
     say("lints of the core")
     run("cargo", "clippy", "-p", "chronomind-core", *STRICT, cwd=ROOT)
+    say("names in SQL")
+    if found := sql_names.check():
+        raise SystemExit("\n".join([*found, sql_names.ADVICE]))
     pg = postgres.default()
     say(f"lints of the extension, for PostgreSQL {pg.major}")
     environment = extension.cargo_environment(pg)
