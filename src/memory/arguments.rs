@@ -13,15 +13,25 @@ const K: &str = "k is the number of rows to return.";
 
 /// The arguments, in the order of the SQL declaration.
 pub struct Arguments {
+    /// How many rows.
     pub k: i32,
+    /// Only rows of this context.
     pub context: Option<String>,
+    /// Only rows created at or after.
     pub since: Option<i64>,
+    /// Only rows created before.
     pub until: Option<i64>,
+    /// The moment at which ages are taken, after which no row was created.
     pub as_of: Option<i64>,
+    /// The weight of recency.
     pub recency_weight: Option<f64>,
+    /// The weight of importance.
     pub importance_weight: Option<f64>,
+    /// The index to search.
     pub index: Option<Oid>,
+    /// Which columns play which parts.
     pub names: Names,
+    /// The share of difference in the choice of rows.
     pub diversity: Option<f64>,
 }
 
