@@ -46,7 +46,7 @@ def _touch(connection, corpus):
     """Touches and vacuums; returns the largest [sizes](_sizes) as multiples of the first."""
     random = np.random.default_rng(0)
     used_most = random.choice(corpus.ids, len(corpus.ids) // 10, replace=False)
-    index = connection.execute("SELECT index::text FROM chrono_indexes").fetchone()[0]
+    index = connection.execute("SELECT index::text FROM chrono_indexes()").fetchone()[0]
     first = _sizes(connection, index)
     largest = np.array(first)
     _row(0, first, 0)

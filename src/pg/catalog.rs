@@ -322,6 +322,11 @@ pub fn comparison(operator: Oid) -> Option<Binary> {
     }
 }
 
+/// True for the types whose values are identifiers of the catalog, such as `regclass`.
+pub fn is_oid(kind: Oid) -> bool {
+    [pg_sys::OIDOID, pg_sys::REGCLASSOID].contains(&kind)
+}
+
 /// The operator of a family for two types.
 pub fn family_operator(family: Oid, left: Oid, right: Oid, strategy: u16) -> Option<Oid> {
     // SAFETY: a lookup by identifiers.

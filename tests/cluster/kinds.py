@@ -47,7 +47,7 @@ QUERIES = {
     "long_vectors_v": "SELECT id, v <=> (SELECT v FROM long_vectors WHERE id = 3) FROM long_vectors ORDER BY 2",
     "memories_embedding_": "SELECT id, embedding <=> some_vector(-1) FROM memories ORDER BY 2",
 }
-DEFINITIONS = "SELECT pg_get_indexdef(index) FROM chrono_indexes ORDER BY 1"
+DEFINITIONS = "SELECT pg_get_indexdef(index) FROM chrono_indexes() ORDER BY 1"
 
 
 def definitions(cluster, database="postgres"):
@@ -59,7 +59,7 @@ def assert_sound(cluster, database="postgres"):
     """All indexes are whole, and give what a sequential scan gives; returns the ids, since
     versions of pgvector differ in the last digits of distances.
     """
-    cluster.psql("SELECT chrono_check(index) FROM chrono_indexes", database)
+    cluster.psql("SELECT chrono_check(index) FROM chrono_indexes()", database)
     answers = {}
     for index, query in QUERIES.items():
         by_index = f"SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; {{}}{query}"

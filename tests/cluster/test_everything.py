@@ -193,7 +193,7 @@ def fleeting_writer(connection, number):
 
 
 def observer(connection, number):
-    connection.execute("SELECT * FROM chrono_indexes")
+    connection.execute("SELECT * FROM chrono_indexes()")
     connection.execute("SELECT chrono_check('items_idx')")
 
 
@@ -224,7 +224,7 @@ def test_all_at_once(items):
         load.go_on_until(lambda: done.keys() == {step.__name__ for step in steps})
     with connect(items) as connection:
         assert connection.execute("SELECT count(*) FROM pg_prepared_xacts").fetchone() == (0,)
-        connection.execute("SELECT chrono_check(index) FROM chrono_indexes WHERE is_valid")
+        connection.execute("SELECT chrono_check(index) FROM chrono_indexes() WHERE is_valid")
         connection.execute("DROP INDEX IF EXISTS other_idx")
         assert_whole(connection)
         # Now that nobody is in its way, autovacuum has its turn.
@@ -236,4 +236,4 @@ def test_all_at_once(items):
     items.start()
     with connect(items) as connection:
         assert assert_whole(connection) == before
-        connection.execute("SELECT chrono_check(index) FROM chrono_indexes WHERE is_valid")
+        connection.execute("SELECT chrono_check(index) FROM chrono_indexes() WHERE is_valid")

@@ -56,7 +56,7 @@ def test_a_graph_is_on_huge_pages_for_all_who_use_it(pg):
             with connect(cluster) as connection:
                 assert shared_memory(connection) == (1, 0)
                 assert_whole(connection)
-                [used] = connection.execute("SELECT sum(memory_bytes) FROM chrono_indexes").fetchone()
+                [used] = connection.execute("SELECT sum(memory_bytes) FROM chrono_indexes()").fetchone()
                 mappings, huge = shared_memory(connection)
                 assert mappings == 2
                 assert huge >= used // 2

@@ -33,7 +33,7 @@ def old():
 def files(cluster):
     """Each index by name, with its bytes on disk: pg_upgrade copies them, and nobody builds them anew."""
     return cluster.query(
-        "SELECT index, md5(pg_read_binary_file(pg_relation_filepath(index))) FROM chrono_indexes ORDER BY 1"
+        "SELECT index, md5(pg_read_binary_file(pg_relation_filepath(index))) FROM chrono_indexes() ORDER BY 1"
     )
 
 
@@ -60,7 +60,7 @@ def test_indexes_answer_after_pg_upgrade(old, pg, how):
         )
         assert done.returncode == 0, done.stdout + done.stderr
         with server(pg, after) as cluster:
-            assert cluster.value("SELECT count(*) FROM chrono_indexes WHERE state <> 'not loaded'") == "0"
+            assert cluster.value("SELECT count(*) FROM chrono_indexes() WHERE state <> 'not loaded'") == "0"
             assert files(cluster) == bytes_before
             assert definitions(cluster) == indexes
             assert assert_sound(cluster) == expected

@@ -319,7 +319,7 @@ def test_what_a_standby_tells_of_its_indexes(items):
         primary.execute("CREATE UNLOGGED TABLE unlogged (LIKE items)")
         primary.execute("CREATE INDEX unlogged_idx ON unlogged USING chrono (v vector_l2_ops)")
     with standby_of(items) as standby, connect(standby) as replica:
-        stats = "SELECT index::text, state, rows, disk_bytes > 0 FROM chrono_indexes ORDER BY 1"
+        stats = "SELECT index::text, state, rows, disk_bytes > 0 FROM chrono_indexes() ORDER BY 1"
         unlogged = ("unlogged_idx", "not built", None, False)
         assert replica.execute(stats).fetchall() == [("items_idx", "not loaded", None, True), unlogged]
         (rows,) = replica.execute("SELECT count(*) FROM items").fetchone()

@@ -24,7 +24,7 @@ SELECT count, mean_importance > 0.5 AS touched, centroid FROM chrono_context_sum
 SELECT repeat('m', 59) || 'é' AS long \gset
 SELECT chrono_create_memory(:'long' || number, 2) IS NOT NULL AS made FROM unnest('{"",1,12}'::text[]) number;
 INSERT INTO :long (id, content, embedding) VALUES (1, '', '[1,0]'), (2, '', '[1,0]');
-SELECT count(DISTINCT chrono_links(t)), count(DISTINCT chrono_merges(t)) FROM unnest('{"",1,12}'::text[]) number, to_regclass(:'long' || number) t;
+SELECT count(DISTINCT chronomind_internal.chrono_links(t)), count(DISTINCT chronomind_internal.chrono_merges(t)) FROM unnest('{"",1,12}'::text[]) number, to_regclass(:'long' || number) t;
 SELECT chrono_link(:'long', 1, 2);
 SELECT survivor, absorbed FROM chrono_consolidate(:'long');
 SELECT count(*) FROM :long WHERE superseded_by = 1;

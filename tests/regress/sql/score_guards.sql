@@ -77,7 +77,7 @@ CREATE FUNCTION mine.exp(float8) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS 'B
 CREATE FUNCTION mine.plus(float8, float8) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 - $2; END';
 CREATE OPERATOR mine.+ (LEFTARG = float8, RIGHTARG = float8, FUNCTION = mine.plus);
 CREATE FUNCTION mine.chrono_score(float8, timestamptz) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN -$1; END';
-CREATE FUNCTION mine.chrono_query(text, vector, float8[]) RETURNS chrono_query LANGUAGE plpgsql AS 'BEGIN RAISE ''mine''; END';
+CREATE FUNCTION mine.chrono_query(text, vector, float8[]) RETURNS chronomind_internal.chrono_query LANGUAGE plpgsql AS 'BEGIN RAISE ''mine''; END';
 CREATE FUNCTION mine.chrono_key(anyelement) RETURNS float8 LANGUAGE plpgsql AS 'BEGIN RAISE ''mine''; END';
 SET search_path = mine, public, pg_catalog;
 SELECT score, uses_index(format('SELECT id FROM memories ORDER BY %s LIMIT 5', score)), plan, same
@@ -130,7 +130,7 @@ SELECT uses_index(format('SELECT id FROM memories ORDER BY (e <=> ''[1,2,3]'') +
 
 -- The operator and its operand are no business of a person, whatever the text (rights_texts has more).
 SELECT mistake.* FROM unnest(ARRAY['distance - importance', 'distance + nothing', 'distance WHERE', repeat('(', 1000000)]) text,
-    mistake(format('SELECT id FROM memories ORDER BY e <~> chrono_query(%L, ''[1,2,3]''::vector, NULL) LIMIT 2', text));
+    mistake(format('SELECT id FROM memories ORDER BY e <~> chronomind_internal.chrono_query(%L, ''[1,2,3]''::vector, NULL) LIMIT 2', text));
 SET enable_seqscan = off;
-SELECT chrono_key(1.5::numeric), chrono_key(7), chrono_key(true), chrono_key('2000-01-02'::date), chrono_key('infinity'::timestamptz), chrono_key(interval '1 mon'), chrono_key(NULL::int);
-SELECT mistake.* FROM mistake('SELECT chrono_key(''{}''::jsonb)');
+SELECT chronomind_internal.chrono_key(1.5::numeric), chronomind_internal.chrono_key(7), chronomind_internal.chrono_key(true), chronomind_internal.chrono_key('2000-01-02'::date), chronomind_internal.chrono_key('infinity'::timestamptz), chronomind_internal.chrono_key(interval '1 mon'), chronomind_internal.chrono_key(NULL::int);
+SELECT mistake.* FROM mistake('SELECT chronomind_internal.chrono_key(''{}''::jsonb)');

@@ -36,10 +36,10 @@ CREATE TABLE parts (id int, v vector(3)) PARTITION BY RANGE (id);
 CREATE INDEX parts_idx ON parts USING chrono (v vector_cosine_ops);
 CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (10);
 INSERT INTO parts VALUES (1, '[1,2,3]');
-SELECT index, indexed_table, is_valid, state, rows, vectors, disk_bytes > 0 AS has_pages FROM chrono_indexes ORDER BY 1;
+SELECT index, indexed_table, is_valid, state, rows, vectors, disk_bytes > 0 AS has_pages FROM chrono_indexes() ORDER BY 1;
 CREATE ROLE stats_nobody;
 SET ROLE stats_nobody;
-SELECT count(*) FROM chrono_indexes;
+SELECT count(*) FROM chrono_indexes();
 RESET ROLE;
 DROP ROLE stats_nobody;
 

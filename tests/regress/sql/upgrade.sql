@@ -11,7 +11,7 @@ SELECT extversion = (SELECT default_version FROM pg_available_extensions WHERE n
 FROM pg_extension WHERE extname = 'chronomind';
 SELECT array_agg((memory).id ORDER BY score) FROM chrono_search(NULL::memories, '[1,0,2]', 5, as_of => '2024-12-01');
 SELECT array_agg(id) FROM (SELECT id FROM ordered LIMIT 5) best;
-SELECT chrono_columns('memories', ARRAY['id', 'embedding', 'created_at', 'importance', 'context']);
+SELECT chronomind_internal.chrono_columns('memories', ARRAY['id', 'embedding', 'created_at', 'importance', 'context']);
 -- What is new, on the old table
 SELECT count, newest FROM chrono_context_summary('memories', 'c1');
 SELECT state, message FROM mistake($$ SELECT chrono_touch('memories', ARRAY[1]) $$);
