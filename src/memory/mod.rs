@@ -1,7 +1,6 @@
 //! The memory layer: SQL functions over tables that have a chrono index.
 
 mod arguments;
-mod components;
 mod context;
 mod diversity;
 mod doors;
@@ -9,5 +8,6 @@ mod explain;
 pub mod roles;
 pub mod score;
 pub mod search;
+mod stars;
 mod statement;
 mod validity;

@@ -5,7 +5,7 @@ use crate::guc;
 use crate::pg::clock;
 use chronomind_core::score::Blend;
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_extern;
+use pgrx::{PgSqlErrorCode, pg_extern};
 
 /// Blend of distance, age and importance, lower is better; NULL where the distance or the creation
 /// time is. A NULL importance counts as 1, and a rate that is NULL or 0 as the base rate.
@@ -58,13 +58,22 @@ fn check_rate(rate: Option<f64>) -> Result<()> {
 /// What `chrono_score` would take for one part of the blend: the weight of `recency` or
 /// `importance`, given those of the call, or the base rate of `decay`.
 #[pg_extern(sql = false)]
-fn chrono_blend(part: &str, recency_weight: Option<f64>, importance_weight: Option<f64>) -> f64 {
+fn chrono_blend(
+    part: Option<&str>,
+    recency_weight: Option<f64>,
+    importance_weight: Option<f64>,
+) -> f64 {
     let blend = blend(recency_weight, importance_weight, None).or_raise();
     match part {
-        "recency" => blend.recency_weight,
-        "importance" => blend.importance_weight,
-        "decay" => blend.base_rate,
-        _ => Error::invalid(format!("a blend has no part \"{part}\"")).raise(),
+        Some("recency") => blend.recency_weight,
+        Some("importance") => blend.importance_weight,
+        Some("decay") => blend.base_rate,
+        Some(part) => Error::invalid(format!("a blend has no part \"{part}\"")).raise(),
+        None => Error::mistake(
+            PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+            "the part of a blend must not be NULL",
+        )
+        .raise(),
     }
 }
 

@@ -179,10 +179,10 @@ impl Source for Cursor {
     }
 }
 
-/// A row of the answer: the score and its terms follow it.
+/// A row of the answer: the score and its terms follow it, and the similarity.
 struct Answer {
     memory: RowValue,
-    terms: [Option<f64>; 4],
+    terms: [Option<f64>; 5],
 }
 
 /// The rows of a search that the caller asked for, best score first.
@@ -232,7 +232,14 @@ impl Search {
         );
         Answer {
             memory: row.value(),
-            terms: [score, distance, terms.recency, Some(terms.importance)],
+            terms: [
+                score,
+                distance,
+                terms.recency,
+                Some(terms.importance),
+                // Not before version 0.3.0.
+                distance.map(|distance| self.columns.metric.similarity(distance)),
+            ],
         }
     }
 }

@@ -67,7 +67,8 @@ impl Call {
 pub struct Rows(*mut pg_sys::ReturnSetInfo);
 
 impl Rows {
-    /// Adds a row: a composite value, then numbers.
+    /// Adds a row: a composite value, then numbers. An older version of the extension may declare fewer
+    /// columns: the last ones are left out.
     pub fn add<const N: usize>(&mut self, first: Datum, numbers: [Option<f64>; N]) {
         let mut values = vec![first];
         let mut nulls = vec![false];
@@ -75,9 +76,12 @@ impl Rows {
             nulls.push(number.is_none());
             values.push(number.and_then(f64::into_datum).unwrap_or(Datum::null()));
         }
-        // SAFETY: the store and its description were made by `InitMaterializedSRF`, and the function
-        // is declared with these columns.
+        // SAFETY: the store and its description were made by `InitMaterializedSRF`. It has as many
+        // columns as the function is declared with, which are not more than there are values here.
         unsafe {
+            let declared = (*(*self.0).setDesc).natts as usize;
+            values.resize(declared, Datum::null());
+            nulls.resize(declared, true);
             pg_sys::tuplestore_putvalues(
                 (*self.0).setResult,
                 (*self.0).setDesc,

@@ -176,19 +176,18 @@ def test_a_deletion_that_comes_first_wins(cluster):
 
 
 def test_it_finds_what_comparing_all_pairs_finds(cluster):
-    """The rows of a component have one survivor, and no others do."""
+    """Each row goes into the best one that it is close to, of those that are left."""
     generator = numpy.random.default_rng(5)
     topics = generator.normal(size=(400, 16))
     vectors = topics[generator.integers(400, size=2000)] + 0.16 * generator.normal(size=(2000, 16))
     vectors /= numpy.linalg.norm(vectors, axis=1, keepdims=True)
     close = vectors @ vectors.T >= 0.95
-    # Each row takes the least number that a neighbour has, until nothing changes.
-    component = numpy.arange(2000)
-    while True:
-        least = numpy.where(close, component, 2000).min(axis=1)
-        if (least == component).all():
-            break
-        component = least
+    # In the order of their ranks, which is that of their numbers here, each that is left takes its neighbours.
+    rows = numpy.arange(2000)
+    expected = rows.copy()
+    for row in rows:
+        if expected[row] == row:
+            expected[close[row] & (expected == rows) & (rows > row)] = row
 
     cluster.psql("SELECT chrono_create_memory('memories', 16)")
     with connect(cluster) as connection:
@@ -203,10 +202,49 @@ def test_it_finds_what_comparing_all_pairs_finds(cluster):
         merged = connection.execute(
             "SELECT survivor, absorbed FROM memories_merges ORDER BY id"
         ).fetchall()
-    survivor = numpy.arange(2000)
-    for into, gone in reversed(merged):
-        survivor[gone] = survivor[into]
-    sizes = numpy.unique(component, return_counts=True)[1]
+    survivor = rows.copy()
+    for into, gone in merged:
+        survivor[gone] = into
+    sizes = numpy.unique(expected, return_counts=True)[1]
     assert (sizes > 2).sum() > 50
-    assert len(numpy.unique(survivor)) == len(sizes)
-    assert len(numpy.unique(component * 2000 + survivor)) == len(sizes)
+    # There are chains: rows that are close to each other and went different ways.
+    assert (close & (expected[:, None] != expected)).sum() > 50
+    assert (survivor == expected).all()
+
+
+def test_a_chain_is_merged_by_what_each_is_like(cluster):
+    """At 384 dimensions: a walk of near-duplicates from a vector to its opposite, beside many equal ones."""
+    with connect(cluster) as connection:
+        connection.execute("SELECT chrono_create_memory('memories', 384)")
+        generator = numpy.random.default_rng(11)
+        base, other = (direction / numpy.linalg.norm(direction) for direction in generator.normal(size=(2, 384)))
+        other -= base * (base @ other)
+        other /= numpy.linalg.norm(other)
+        angles = numpy.arange(0, numpy.pi, 0.1)
+        vectors = [numpy.cos(angle) * base + numpy.sin(angle) * other for angle in angles]
+        for vector in vectors + [generator.normal(size=384)] * 200:
+            connection.execute(
+                "INSERT INTO memories (content, embedding, importance) VALUES ('', %s::vector, %s)",
+                [str(vector.tolist()), generator.uniform()],
+            )
+        merges = connection.execute(
+            "SELECT survivor::bigint, absorbed::bigint, similarity FROM chrono_consolidate('memories', 0.95)"
+        ).fetchall()
+        wrong = connection.execute(
+            """SELECT l.* FROM memories_merges l JOIN memories s ON s.id = l.survivor JOIN memories a ON a.id = l.absorbed
+            WHERE abs(l.similarity - (1 - (s.embedding <=> a.embedding))) > 1e-9 OR l.similarity < 0.95"""
+        ).fetchall()
+        assert not wrong
+        # Of the equal ones one is left; of the chain as many as it takes, none like another.
+        left = connection.execute(
+            "SELECT count(*) FILTER (WHERE id > %(n)s), count(*) FILTER (WHERE id <= %(n)s) FROM memories WHERE superseded_by IS NULL",
+            {"n": len(vectors)},
+        ).fetchone()
+        assert left[0] == 1 and 5 <= left[1] < len(vectors)
+        assert len(merges) == 199 + len(vectors) - left[1]
+        alike = connection.execute(
+            """SELECT count(*) FROM memories a JOIN memories b ON a.id < b.id AND 1 - (a.embedding <=> b.embedding) >= 0.95001
+            WHERE a.superseded_by IS NULL AND b.superseded_by IS NULL"""
+        ).fetchone()
+        assert alike == (0,)
+        assert not connection.execute("SELECT * FROM chrono_consolidate('memories', 0.95)").fetchall()

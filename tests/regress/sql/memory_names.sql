@@ -125,7 +125,7 @@ SELECT * FROM mistake('SELECT chrono_unconsolidate(''memories'', ARRAY[2])');
 SELECT count(*) FROM memories_merges;
 
 -- What anybody may call takes no more time than what it is given.
-SELECT * FROM chrono_components(2147483647, ARRAY[2147483647], ARRAY[2]);
+SELECT * FROM chronomind_internal.chrono_stars(2147483647, ARRAY[2147483647], ARRAY[2]);
 
 -- The extensions in schemas of their own, on no path; vectors of half precision
 SET client_min_messages = warning;

@@ -8,22 +8,22 @@ ANALYZE pay;
 SET enable_seqscan = off;
 SET enable_sort = off;
 -- Wherever the functions are.
-SELECT DISTINCT pronamespace::regnamespace AS home FROM pg_proc WHERE proname = 'chronomind_internal.chrono_query' \gset
+SELECT DISTINCT pronamespace::regnamespace AS home FROM pg_proc WHERE proname = 'chrono_query' \gset
 SELECT DISTINCT oprnamespace::regnamespace AS operators FROM pg_operator WHERE oprname = '<~>' \gset
 SET search_path = public, :home, :operators;
-\set text 'chronomind_internal.chrono_query(\'distance WHERE salary > 4000\', \'[1,2,3]\'::vector, NULL)'
+\set text 'chrono_query(\'distance WHERE salary > 4000\', \'[1,2,3]\'::vector, NULL)'
 CREATE VIEW of_view AS SELECT id FROM pay ORDER BY e <~> :text;
-CREATE FUNCTION of_function() RETURNS SETOF int STABLE LANGUAGE sql AS 'SELECT id FROM pay ORDER BY e <~> chronomind_internal.chrono_query(''distance WHERE salary > 4000'', ''[1,2,3]''::vector, NULL)';
-CREATE FUNCTION made(text) RETURNS chronomind_internal.chrono_query IMMUTABLE LANGUAGE sql AS 'SELECT chronomind_internal.chrono_query($1, ''[1,2,3]''::vector, NULL)';
-CREATE FUNCTION defaulted(q chronomind_internal.chrono_query DEFAULT chronomind_internal.chrono_query('distance', '[1,2,3]'::vector, NULL)) RETURNS SETOF int STABLE LANGUAGE sql AS 'SELECT id FROM pay ORDER BY e <~> q';
-CREATE FUNCTION forged(text) RETURNS chronomind_internal.chrono_query LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
-CREATE FUNCTION two(text, vector) RETURNS chronomind_internal.chrono_query IMMUTABLE LANGUAGE sql AS 'SELECT chronomind_internal.chrono_query($1, $2, NULL)';
+CREATE FUNCTION of_function() RETURNS SETOF int STABLE LANGUAGE sql AS 'SELECT id FROM pay ORDER BY e <~> chrono_query(''distance WHERE salary > 4000'', ''[1,2,3]''::vector, NULL)';
+CREATE FUNCTION made(text) RETURNS chrono_query IMMUTABLE LANGUAGE sql AS 'SELECT chrono_query($1, ''[1,2,3]''::vector, NULL)';
+CREATE FUNCTION defaulted(q chrono_query DEFAULT chrono_query('distance', '[1,2,3]'::vector, NULL)) RETURNS SETOF int STABLE LANGUAGE sql AS 'SELECT id FROM pay ORDER BY e <~> q';
+CREATE FUNCTION forged(text) RETURNS chrono_query LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
+CREATE FUNCTION two(text, vector) RETURNS chrono_query IMMUTABLE LANGUAGE sql AS 'SELECT chrono_query($1, $2, NULL)';
 CREATE OPERATOR ~~~ (LEFTARG = text, RIGHTARG = vector, FUNCTION = two);
-CREATE FUNCTION step(chronomind_internal.chrono_query, text) RETURNS chronomind_internal.chrono_query IMMUTABLE LANGUAGE sql AS 'SELECT chronomind_internal.chrono_query($2, ''[1,2,3]''::vector, NULL)';
-CREATE AGGREGATE gathered(text) (SFUNC = step, STYPE = chronomind_internal.chrono_query);
-CREATE DOMAIN of_domain AS chronomind_internal.chrono_query;
-CREATE TYPE of_type AS (q chronomind_internal.chrono_query);
-PREPARE prepared(text) AS SELECT id FROM pay ORDER BY e <~> chronomind_internal.chrono_query($1, '[1,2,3]'::vector, NULL);
+CREATE FUNCTION step(chrono_query, text) RETURNS chrono_query IMMUTABLE LANGUAGE sql AS 'SELECT chrono_query($2, ''[1,2,3]''::vector, NULL)';
+CREATE AGGREGATE gathered(text) (SFUNC = step, STYPE = chrono_query);
+CREATE DOMAIN of_domain AS chrono_query;
+CREATE TYPE of_type AS (q chrono_query);
+PREPARE prepared(text) AS SELECT id FROM pay ORDER BY e <~> chrono_query($1, '[1,2,3]'::vector, NULL);
 SELECT replace(statement, 'TEXT', :'text') AS statement, state, message FROM unnest(ARRAY[
     'SELECT id FROM pay ORDER BY e <~> TEXT LIMIT 2',
     'SELECT id FROM pay ORDER BY e <~> TEXT',
@@ -33,8 +33,8 @@ SELECT replace(statement, 'TEXT', :'text') AS statement, state, message FROM unn
     'SELECT e <~> TEXT FROM pay',
     'SELECT TEXT',
     'SELECT count(TEXT)',
-    'SELECT chronomind_internal.chrono_query(NULL, ''[1,2,3]''::vector, NULL)',
-    'SELECT chronomind_internal.chrono_query(''distance WHERE'', ''[1,2,3]''::halfvec, NULL)',
+    'SELECT chrono_query(NULL, ''[1,2,3]''::vector, NULL)',
+    'SELECT chrono_query(''distance WHERE'', ''[1,2,3]''::halfvec, NULL)',
     'CREATE TABLE kept AS SELECT TEXT AS q',
     'SELECT * FROM of_view',
     'SELECT of_function()',
@@ -48,13 +48,13 @@ SELECT replace(statement, 'TEXT', :'text') AS statement, state, message FROM unn
     'SELECT ROW(TEXT)::of_type',
     'SELECT ARRAY[TEXT]',
     'SELECT jsonb_populate_record(NULL::of_type, ''{"q": "distance"}'')',
-    'SELECT ''distance''::chronomind_internal.chrono_query',
+    'SELECT ''distance''::chrono_query',
     'EXECUTE prepared(''distance'')',
     'SELECT chrono_explain(''SELECT id FROM pay WHERE id < 0 ORDER BY e <~> made(''''distance'''')'')',
-    'SELECT id FROM pay, LATERAL (SELECT chronomind_internal.chrono_query(''distance'' || id, ''[1,2,3]''::vector, NULL) AS q) l ORDER BY e <~> q LIMIT 1'
+    'SELECT id FROM pay, LATERAL (SELECT chrono_query(''distance'' || id, ''[1,2,3]''::vector, NULL) AS q) l ORDER BY e <~> q LIMIT 1'
 ]) AS statement, mistake(replace(statement, 'TEXT', :'text'));
 -- NULL, which anybody can have, has no order.
-SELECT count(*) FROM (SELECT id FROM pay ORDER BY e <~> NULL::chronomind_internal.chrono_query) q;
+SELECT count(*) FROM (SELECT id FROM pay ORDER BY e <~> NULL::chrono_query) q;
 
 -- The planner's own: shown as the calls that they are, in generic, parallel and partitioned plans too.
 SET search_path = public;

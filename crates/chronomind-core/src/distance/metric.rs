@@ -67,6 +67,17 @@ impl Metric {
         }
     }
 
+    /// How alike two vectors at a distance are, higher for nearer ones: their cosine, their inner
+    /// product, or a share of 1 that falls with the distance.
+    pub fn similarity(self, distance: f64) -> f64 {
+        match self {
+            Metric::Cosine => 1.0 - distance,
+            // Not the negative of zero.
+            Metric::InnerProduct => 0.0 - distance,
+            Metric::L2 | Metric::L1 => 1.0 / (1.0 + distance),
+        }
+    }
+
     /// The key of a distance, for thresholds: a monotone function, rounded to the nearest key, so
     /// that rows close to a threshold have to be compared by their distance.
     ///
