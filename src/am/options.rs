@@ -49,6 +49,17 @@ impl Options {
     }
 }
 
+impl Options {
+    /// The parameters to build with: as they are, or with as wide a beam as `m` needs. An older
+    /// version let ALTER INDEX set what does not go together; TRUNCATE must not fail because of that.
+    pub fn sound(self) -> Self {
+        Options {
+            ef_construction: self.ef_construction.max(2 * self.m),
+            ..self
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Options {
@@ -73,5 +84,7 @@ mod tests {
         assert!(Options::default().check().is_ok());
         assert!(options(32, 64).check().is_ok());
         assert!(options(33, 65).check().is_err());
+        assert_eq!(options(33, 65).sound(), options(33, 66));
+        assert_eq!(options(16, 80).sound(), options(16, 80));
     }
 }

@@ -56,3 +56,15 @@ pub fn reserves(bytes: usize, reason: &str) {
     )
     .report(PgLogLevel::LOG);
 }
+
+/// An index is built with other parameters than it has, which do not go together.
+pub fn wider_beam(index: &str, own: u32, used: u32) {
+    pg_sys::panic::ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        format!("index \"{index}\" is built with ef_construction = {used} instead of {own}"),
+        "",
+    )
+    .set_detail("ef_construction must be greater than or equal to 2 * m.")
+    .set_hint("ALTER INDEX ... SET (ef_construction = ...) or RESET (ef_construction) mends it.")
+    .report(PgLogLevel::WARNING);
+}

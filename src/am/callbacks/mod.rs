@@ -16,12 +16,14 @@ mod statistics;
 mod stats;
 
 use super::columns::Columns;
+use super::options::Options;
 use super::scan::Scan;
 use super::{build, insert, vacuum, validate};
 use crate::error::{Error, OrRaise, Result};
 use crate::pg::call::Call;
 use crate::pg::catalog;
 use crate::pg::datum::Vector;
+use crate::pg::notice;
 use crate::pg::relation::Relation;
 use crate::pg::table::TableIndex;
 use crate::{preload, recovery};
@@ -102,7 +104,7 @@ unsafe extern "C-unwind" fn build_index(
     // SAFETY: Postgres gives open relations and a valid description.
     unsafe {
         let (relation, columns) = open(index).or_raise();
-        let options = reloptions::of(index).check().or_raise();
+        let options = sound_options(index);
         let expected = rows::expect(heap, info, columns.vector_bytes());
         let built = build::build(relation, &columns, options, expected, |take| {
             rows::scan_heap(heap, index, info, &columns, take)
@@ -115,12 +117,26 @@ unsafe extern "C-unwind" fn build_index(
     }
 }
 
+/// The parameters to build an index with. Tells where they are not those that it has.
+///
+/// # Safety
+/// `index` is an open index of our access method.
+unsafe fn sound_options(index: pg_sys::Relation) -> Options {
+    // SAFETY: by the caller.
+    let (own, relation) = unsafe { (reloptions::of(index), Relation::from_raw(index)) };
+    let sound = own.sound();
+    if sound != own {
+        notice::wider_beam(&relation.name(), own.ef_construction, sound.ef_construction);
+    }
+    sound
+}
+
 #[pg_guard]
 unsafe extern "C-unwind" fn build_empty(index: pg_sys::Relation) {
     // SAFETY: Postgres gives an open relation.
     unsafe {
         let (relation, columns) = open(index).or_raise();
-        let options = reloptions::of(index).check().or_raise();
+        let options = sound_options(index);
         build::build_empty(relation, &columns, options).or_raise();
     }
 }
@@ -204,7 +220,7 @@ fn or_new(stats: *mut pg_sys::IndexBulkDeleteResult) -> *mut pg_sys::IndexBulkDe
 #[pg_guard]
 unsafe extern "C-unwind" fn options(reloptions: Datum, validate: bool) -> *mut pg_sys::bytea {
     // SAFETY: passed through.
-    unsafe { reloptions::parse(reloptions, validate) }
+    unsafe { reloptions::parse(reloptions, validate).or_raise() }
 }
 
 #[pg_guard]

@@ -3,6 +3,7 @@
 use crate::am::options::{
     DEFAULT_EF_CONSTRUCTION, DEFAULT_M, EF_CONSTRUCTION, M, Options, Storage,
 };
+use crate::error::Result;
 use pgrx::pg_sys;
 use std::ffi::{CStr, c_int};
 use std::mem::offset_of;
@@ -82,11 +83,25 @@ fn add_int(name: &CStr, description: &CStr, default: u32, range: RangeInclusive<
     }
 }
 
-/// Parses parameters as `amoptions` must.
+/// Parses parameters as `amoptions` must. Fails, where Postgres wants them validated because a statement
+/// sets them, if they do not go together.
 ///
 /// # Safety
 /// `reloptions` is what Postgres gives to `amoptions`.
-pub unsafe fn parse(reloptions: pg_sys::Datum, validate: bool) -> *mut pg_sys::bytea {
+pub unsafe fn parse(reloptions: pg_sys::Datum, validate: bool) -> Result<*mut pg_sys::bytea> {
+    // SAFETY: by the caller; null, or what was parsed.
+    unsafe {
+        let parsed = parse_each(reloptions, validate);
+        if validate {
+            options_of(parsed.cast::<Parsed>().as_ref()).check()?;
+        }
+        Ok(parsed)
+    }
+}
+
+/// # Safety
+/// As for [`parse`].
+unsafe fn parse_each(reloptions: pg_sys::Datum, validate: bool) -> *mut pg_sys::bytea {
     // PostgreSQL 18 has one field more, which may be zero.
     #[allow(clippy::needless_update)]
     let element = |optname: &'static CStr, opttype, offset: usize| pg_sys::relopt_parse_elt {
@@ -125,7 +140,10 @@ pub unsafe fn parse(reloptions: pg_sys::Datum, validate: bool) -> *mut pg_sys::b
 /// `index` is an open relation of our access method.
 pub unsafe fn of(index: pg_sys::Relation) -> Options {
     // SAFETY: an open relation is valid, and its parsed options are what `parse` returned.
-    let parsed = unsafe { (*index).rd_options.cast::<Parsed>().as_ref() };
+    options_of(unsafe { (*index).rd_options.cast::<Parsed>().as_ref() })
+}
+
+fn options_of(parsed: Option<&Parsed>) -> Options {
     parsed.map_or_else(Options::default, |parsed| Options {
         m: parsed.m.unsigned_abs(),
         ef_construction: parsed.ef_construction.unsigned_abs(),
