@@ -245,6 +245,15 @@ COMMENT ON FUNCTION @extschema@.chrono_search IS
 COMMENT ON FUNCTION @extschema@.chrono_score IS
     'blend of distance, age and importance, to order by: lower is better, so ORDER BY without DESC. Weights and base rate default to the settings chronomind.recency_weight, importance_weight and base_decay_rate';
 
+-- An engine that distributes a table leaves an empty one where it was.
+CREATE FUNCTION chronomind_internal.chrono_has_shards(rel regclass) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'chrono_has_shards_wrapper';
+
+COMMENT ON FUNCTION chronomind_internal.chrono_has_shards IS 'internal: whether the rows of a table are in shards of another engine';
+
+COMMENT ON FUNCTION @extschema@.chrono_stats IS
+    'whether an index is loaded, does not fit, is loading, not loaded, not built or in shards; what it holds in memory; its bytes in memory and on disk; how often it was scanned';
+
 -- Which columns play which parts: no column plays two that are written.
 CREATE OR REPLACE FUNCTION chronomind_internal.chrono_columns(
     rel regclass,
@@ -268,6 +277,13 @@ BEGIN
     ELSIF kind = 'p' THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('table %s is partitioned', rel),
             DETAIL = 'Each partition has an index of its own.', HINT = 'Call the function for each partition.';
+    ELSIF kind = 'f' THEN
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('%s is a foreign table', rel),
+            DETAIL = 'Its rows are on another server, and so are their indexes.', HINT = 'Call the function on that server.';
+    ELSIF chronomind_internal.chrono_has_shards(rel) THEN
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('table %s is distributed', rel),
+            DETAIL = 'Its rows are in shards, each with an index of its own.',
+            HINT = 'Call the function for each shard, on the server that has it, or write the statement out.';
     ELSIF kind <> 'r' THEN
         RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('%s is not a table', rel),
             HINT = 'Name the table of the memories.';

@@ -23,6 +23,8 @@ pub enum State {
     Loaded,
     /// On its pages, because memory is too small.
     TooLarge,
+    /// In the shards of its table, which another engine distributes. Here there is none of it.
+    InShards,
 }
 
 impl State {
@@ -34,6 +36,7 @@ impl State {
             State::Loading => "loading",
             State::Loaded => "loaded",
             State::TooLarge => "does not fit",
+            State::InShards => "in shards",
         }
     }
 }

@@ -8,6 +8,7 @@ mod explain;
 pub mod roles;
 pub mod score;
 pub mod search;
+mod shards;
 mod stars;
 mod statement;
 mod validity;

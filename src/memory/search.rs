@@ -263,20 +263,7 @@ fn choose(table: &Table, named: Option<Oid>) -> Result<(TableIndex, Columns)> {
         let columns = callbacks::columns_of(&index)?;
         return Ok((index, columns));
     }
-    let which = if named.is_some() {
-        "such chrono"
-    } else {
-        "chrono"
-    };
-    Err(Error::mistake(
-        PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
-        format!("table \"{}\" has no {which} index", table.name()),
-    )
-    .detail("An index counts when it is valid, has no WHERE clause, and is not too young for a transaction that began before it.")
-    .hint(format!(
-        "CREATE INDEX ON {} USING chrono (embedding vector_cosine_ops, created_at, ...) makes one.",
-        table.qualified_name()
-    )))
+    Err(table.no_index(named))
 }
 
 /// Fails where a weight has no column to weigh.

@@ -24,6 +24,7 @@ pub mod replay;
 pub mod row;
 pub mod settings;
 mod shape;
+pub mod shards;
 pub mod startup;
 pub mod statement;
 pub mod table;

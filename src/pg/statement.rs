@@ -5,6 +5,7 @@ use std::ffi::CString;
 use pgrx::pg_sys::{self, NodeTag};
 use pgrx::{PgList, PgSqlErrorCode, Spi};
 
+use super::{shards, table};
 use crate::error::{Error, Result};
 
 /// Runs one SELECT with the rights and the snapshot of the caller, and throws its rows away. Fails for
@@ -50,6 +51,13 @@ unsafe fn check(plan: pg_sys::SPIPlanPtr) -> Result<()> {
         let select = parsed.stmt.cast::<pg_sys::SelectStmt>();
         if (*parsed.stmt).type_ != NodeTag::T_SelectStmt || !(*select).intoClause.is_null() {
             return Err(not_one_select());
+        }
+        // Its scans are on the servers that have the shards, and nothing is known of them here.
+        let relations = PgList::<pg_sys::Oid>::from_pg(source.relationOids);
+        if let Some(shell) = relations.iter_oid().find(|&oid| shards::has_shards(oid)) {
+            return Err(table::distributed(shell).hint(
+                "EXPLAIN shows what is sent to the shards. Explain that, on a server that has one.",
+            ));
         }
         let queries = PgList::<pg_sys::Query>::from_pg(source.query_list);
         let harmless =

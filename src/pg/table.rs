@@ -7,6 +7,7 @@ use pgrx::{PgList, PgSqlErrorCode, PgTupleDesc, direct_function_call};
 
 use super::catalog;
 use super::relation::Relation;
+use super::shards;
 use crate::error::{Error, Result};
 
 /// An open table, locked against being changed or dropped until the end of the transaction.
@@ -43,15 +44,45 @@ impl Table {
         };
         let table = Table { relation };
         match table.kind() {
+            // SAFETY: the relation is open.
+            pg_sys::RELKIND_RELATION if shards::has_shards(unsafe { (*relation).rd_id }) => {
+                // SAFETY: as above.
+                let shell = unsafe { (*relation).rd_id };
+                Err(distributed(shell).hint(written_out(&table.qualified_name())))
+            }
+            pg_sys::RELKIND_RELATION if table.has_children() => Err(Error::mistake(
+                PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+                format!("other tables inherit from \"{}\"", table.name()),
+            )
+            .detail("Their rows are its rows, and each has indexes of its own.")
+            .hint(written_out(&table.qualified_name()))),
             pg_sys::RELKIND_RELATION | pg_sys::RELKIND_MATVIEW => Ok(table),
             pg_sys::RELKIND_PARTITIONED_TABLE => Err(Error::mistake(
                 PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
                 format!("\"{}\" is partitioned", table.name()),
             )
             .detail("Each partition has an index of its own.")
-            .hint("Search the partitions, and order what they return by score.")),
+            .hint(written_out(&table.qualified_name()))),
+            pg_sys::RELKIND_FOREIGN_TABLE => Err(Error::mistake(
+                PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+                format!("\"{}\" is a foreign table", table.name()),
+            )
+            .detail("Its rows are on another server, and so are their indexes.")
+            .hint("Call the function on that server.")),
             _ => Err(no_table(&table.name())),
         }
+    }
+
+    /// True where others inherit from it, as the chunks of some engines do from a table that is empty itself.
+    fn has_children(&self) -> bool {
+        // SAFETY: an open relation has its catalog row. The mark stays when the children have gone.
+        let (oid, has_had) = unsafe {
+            (
+                (*self.relation).rd_id,
+                (*(*self.relation).rd_rel).relhassubclass,
+            )
+        };
+        has_had && !shards::children(oid).is_empty()
     }
 
     fn kind(&self) -> u8 {
@@ -140,6 +171,38 @@ impl Table {
             }
             found
         }
+    }
+
+    /// Why the index that is named, or any of ours, is not among [`Table::indexes`].
+    pub fn no_index(&self, named: Option<Oid>) -> Error {
+        // SAFETY: the relations are open and locked; the list is the caller's copy.
+        let unusable = unsafe {
+            let method = pg_sys::get_index_am_oid(c"chrono".as_ptr(), true);
+            let list = PgList::<Oid>::from_pg(pg_sys::RelationGetIndexList(self.relation));
+            let wanted = |index: &Oid| named.is_none_or(|named| named == *index);
+            list.iter_oid().filter(wanted).find_map(|index| {
+                let relation = pg_sys::index_open(index, pg_sys::AccessShareLock as i32);
+                let is_ours = (*(*relation).rd_rel).relam == method;
+                let why = is_ours.then(|| why_unusable(relation)).flatten();
+                close(relation);
+                why
+            })
+        };
+        let which = match named {
+            Some(_) => "such chrono",
+            None => "chrono",
+        };
+        unusable.unwrap_or_else(|| {
+            Error::mistake(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+                format!("table \"{}\" has no {which} index", self.name()),
+            )
+            .detail("An index with a WHERE clause does not count: rows are missing in it.")
+            .hint(format!(
+                "CREATE INDEX ON {} USING chrono (embedding vector_cosine_ops, created_at, ...) makes one.",
+                self.qualified_name()
+            ))
+        })
     }
 
     /// # Safety
@@ -249,12 +312,66 @@ pub(crate) unsafe fn is_usable(index: pg_sys::Relation) -> bool {
     }
 }
 
+/// Why no search may use an index, if so: not every row that a transaction sees is in it.
+///
+/// # Safety
+/// The relation is an open index.
+pub(crate) unsafe fn why_unusable(index: pg_sys::Relation) -> Option<Error> {
+    // SAFETY: an open index has its catalog row.
+    let (name, form, usable) = unsafe {
+        (
+            Relation::from_raw(index).name(),
+            &*(*index).rd_index,
+            is_usable(index),
+        )
+    };
+    let state = |message: String| {
+        Error::mistake(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            message,
+        )
+        .detail("A CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY has not ended, or not well.")
+        .hint("REINDEX or drop it.")
+    };
+    if !form.indisready {
+        Some(state(format!("index \"{name}\" was never built")))
+    } else if !form.indisvalid {
+        Some(state(format!("index \"{name}\" is not valid")))
+    } else if !usable {
+        Some(
+            Error::contention(format!(
+                "index \"{name}\" is younger than some row versions that this transaction sees"
+            ))
+            .detail("Rows had been changed in place when it was made, and it has only what they are now.")
+            .hint("Try again in a transaction that begins now."),
+        )
+    } else {
+        None
+    }
+}
+
 /// Closes a relation and keeps its lock. An error has closed it already.
 fn close(relation: pg_sys::Relation) {
     if !std::thread::panicking() {
         // SAFETY: opened by this module, closed once.
         unsafe { pg_sys::relation_close(relation, pg_sys::NoLock as i32) }
     }
+}
+
+/// The error of a function that looks into a table whose rows another engine keeps in shards.
+pub fn distributed(table: Oid) -> Error {
+    Error::mistake(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        format!("table {} is distributed", catalog::relation_name(table)),
+    )
+    .detail("Its rows are in shards, each with an index of its own.")
+}
+
+/// What to write where there is no single index to search.
+fn written_out(qualified: &str) -> String {
+    format!(
+        "Write the search out: SELECT ... FROM {qualified} ORDER BY chrono_score(embedding <=> query, created_at, importance) LIMIT 10."
+    )
 }
 
 fn no_table(name: &str) -> Error {

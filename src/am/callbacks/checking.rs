@@ -9,8 +9,7 @@ use crate::am::check;
 use crate::error::{Error, OrRaise, Result};
 use crate::pg::catalog;
 use crate::pg::owner::OwnersRights;
-use crate::pg::relation::Relation;
-use crate::pg::table;
+use crate::pg::{shards, table};
 
 #[pg_extern(sql = false)]
 fn chrono_check(
@@ -38,12 +37,12 @@ fn check_index(index: Oid) -> Result<check::Checked> {
     // SAFETY: lookups by identifier. The locks stay until the end of the transaction, the table's
     // taken first as everywhere; what an error leaves open is closed by the server.
     unsafe {
-        let table = pg_sys::IndexGetRelation(index, true);
-        if table == Oid::INVALID {
+        let of = pg_sys::IndexGetRelation(index, true);
+        if of == Oid::INVALID {
             return Err(not_ours(index));
         }
         // Each may be dropped before it is locked.
-        let heap = pg_sys::try_table_open(table, SHARE);
+        let heap = pg_sys::try_table_open(of, SHARE);
         if heap.is_null() {
             return Err(not_ours(index));
         }
@@ -52,8 +51,14 @@ fn check_index(index: Oid) -> Result<check::Checked> {
         let Some(raw) = open_index(index)? else {
             return Err(not_ours(index));
         };
+        if shards::has_shards(of) {
+            return Err(table::distributed(of)
+                .hint("Check the index of each shard, on the server that has it."));
+        }
+        if let Some(error) = table::why_unusable(raw) {
+            return Err(error);
+        }
         let (relation, columns) = open_built(raw)?;
-        check_usable(raw, relation)?;
         let checked = check::check(relation, &mut |take| {
             rows::scan_visible(heap, raw, &columns, take);
         });
@@ -73,10 +78,11 @@ pub(super) fn open_index(index: Oid) -> Result<Option<pg_sys::Relation>> {
         let Some(class) = raw.as_ref().map(|relation| &*relation.rd_rel) else {
             return Ok(None);
         };
-        if class.relkind as u8 != pg_sys::RELKIND_INDEX
-            || class.relam != pg_sys::get_index_am_oid(c"chrono".as_ptr(), true)
-        {
-            return Err(not_ours(index));
+        let is_ours = class.relam == pg_sys::get_index_am_oid(c"chrono".as_ptr(), true);
+        match class.relkind as u8 {
+            pg_sys::RELKIND_INDEX if is_ours => {}
+            pg_sys::RELKIND_PARTITIONED_INDEX if is_ours => return Err(in_parts(index)),
+            _ => return Err(not_ours(index)),
         }
         Ok(Some(raw))
     }
@@ -90,26 +96,22 @@ fn not_ours(relation: Oid) -> Error {
     .hint("Name an index that was made with USING chrono.")
 }
 
-/// Fails where the index is not one that every row of this snapshot must be in.
-///
-/// # Safety
-/// The relation is an open index.
-unsafe fn check_usable(raw: pg_sys::Relation, relation: Relation) -> Result<()> {
-    // SAFETY: an open index has its catalog row.
-    let (is_valid, is_usable) = unsafe { ((*(*raw).rd_index).indisvalid, table::is_usable(raw)) };
-    if !is_valid {
-        return Err(Error::mistake(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("index \"{}\" is not valid", relation.name()),
-        )
-        .detail("A CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY has not ended well.")
-        .hint("REINDEX or drop it."));
-    }
-    if !is_usable {
-        return Err(Error::contention(format!(
-            "index \"{}\" is younger than some row versions that this transaction sees",
-            relation.name()
-        )));
-    }
-    Ok(())
+/// An index of a partitioned table has nothing in it.
+fn in_parts(index: Oid) -> Error {
+    const SHOWN: usize = 5;
+    let parts = shards::children(index);
+    let more = match parts.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let names = parts[..parts.len().min(SHOWN)].join(", ");
+    Error::mistake(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        format!("index {} is partitioned", catalog::relation_name(index)),
+    )
+    .detail("Its partitions have the indexes.")
+    .hint(match parts.is_empty() {
+        true => "There is none yet.".to_owned(),
+        false => format!("Name one of them: {names}{more}."),
+    })
 }

@@ -8,7 +8,7 @@ use super::checking::open_index;
 use super::open;
 use crate::am::stats::{self, State, Stats};
 use crate::error::{OrRaise, Result};
-use crate::pg::replay;
+use crate::pg::{replay, shards};
 
 #[pg_extern(sql = false)]
 #[expect(clippy::type_complexity, reason = "the columns of its table")]
@@ -59,13 +59,18 @@ fn of_index(index: Oid) -> Result<Option<(Stats, u32)>> {
         let (relation, _) = open(raw)?;
         let is_unlogged = (*(*raw).rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_UNLOGGED;
         let has_pages = !(is_unlogged && replay::is_in_progress());
-        let stats = match (*(*raw).rd_index).indisready && has_pages {
-            true => stats::stats(relation)?,
-            false => Stats {
-                state: State::Unbuilt,
-                counts: None,
-                memory_bytes: 0,
-            },
+        let nothing = |state| Stats {
+            state,
+            counts: None,
+            memory_bytes: 0,
+        };
+        let form = &*(*raw).rd_index;
+        let stats = if shards::has_shards(form.indrelid) {
+            nothing(State::InShards)
+        } else if form.indisready && has_pages {
+            stats::stats(relation)?
+        } else {
+            nothing(State::Unbuilt)
         };
         let blocks = if has_pages { relation.blocks() } else { 0 };
         pg_sys::relation_close(raw, pg_sys::AccessShareLock as i32);
