@@ -21,10 +21,6 @@ IS_ROOT = os.geteuid() == 0
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
-# A server must not inherit a client's connection settings, nor print Rust backtraces in the
-# DETAIL of every error.
-_NOT_INHERITED = ("RUST_BACKTRACE", "RUST_LIB_BACKTRACE")
-
 # The `make` of this project is a list of commands, not a part of the builds that they start:
 # PostgreSQL, for one, makes its generated headers only where it finds itself at level 0. They go from
 # this process, so that no command can be started with them, whichever environment it is given.
@@ -93,12 +89,10 @@ def server_account():
 
 
 def as_server_user():
-    """Arguments for `subprocess` that give up root, if we are root."""
+    """Arguments for `subprocess` that give up root, if we are root, and a client's settings."""
     account = server_account()
     environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in _NOT_INHERITED and not name.startswith("PG")
+        name: value for name, value in os.environ.items() if not name.startswith("PG")
     }
     environment["HOME"] = "/"
     arguments = {"env": environment}

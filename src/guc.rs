@@ -53,21 +53,23 @@ pub fn base_decay_rate() -> f64 {
     BASE_DECAY_RATE.get()
 }
 
-/// Makes the settings known. Those that only take effect at server start exist only when the
-/// library is loaded then, as Postgres demands.
+/// Makes the settings known. Those that only take effect at server start can only be defined as such
+/// when the library is loaded then, as Postgres demands; later they are there, so that their names
+/// are not taken for mistakes, and do nothing.
 pub fn define(preloading: bool) {
-    if preloading {
-        GucRegistry::define_int_guc(
-            c"chronomind.shared_memory_size",
-            c"Shared memory that chrono indexes may use.",
-            c"The system hands it out as indexes grow. 0 stands for a quarter of the memory that the machine has, or the container.",
-            &SHARED_MEMORY_SIZE,
-            0,
-            i32::MAX,
-            GucContext::Postmaster,
-            GucFlags::UNIT_MB,
-        );
-    }
+    GucRegistry::define_int_guc(
+        c"chronomind.shared_memory_size",
+        c"Shared memory that chrono indexes may use.",
+        c"The system hands it out as indexes grow. 0 stands for a quarter of the memory that the machine has, or the container.",
+        &SHARED_MEMORY_SIZE,
+        0,
+        i32::MAX,
+        match preloading {
+            true => GucContext::Postmaster,
+            false => GucContext::Sighup,
+        },
+        GucFlags::UNIT_MB,
+    );
     GucRegistry::define_int_guc(
         c"chronomind.ef_search",
         c"Candidates that a search of a chrono index keeps while it walks the graph.",

@@ -18,6 +18,7 @@ pgrx::pg_module_magic!();
 #[pgrx::pg_guard]
 #[allow(non_snake_case)]
 pub extern "C-unwind" fn _PG_init() {
+    pg::startup::forgo_backtraces();
     let preloading = pg::startup::is_preloading();
     if preloading {
         preload::mark();

@@ -4,8 +4,12 @@ use crate::am::cost::{PASSING, Plan, Sought, is_bounded};
 use crate::am::text::QueryText;
 use crate::guc;
 use crate::pg::node::{Constant, Node, Shape};
+use crate::preload;
 use pgrx::pg_sys;
 use pgrx::{PgList, pg_guard};
+
+/// More than what the planner adds for what is turned off, and finite, since it calculates with it.
+const UNSERVED: f64 = 1e100;
 
 /// Whether an index is of our access method, by the function that estimates its costs.
 pub fn is_ours(index: &pg_sys::IndexOptInfo) -> bool {
@@ -44,6 +48,16 @@ pub unsafe extern "C-unwind" fn cost_estimate(
             }
             *startup_cost = f64::INFINITY;
             *total_cost = f64::INFINITY;
+            return;
+        }
+        if preload::require().is_err() {
+            // No scan of it would succeed, but a sort does.
+            #[cfg(feature = "pg18")]
+            {
+                (*path).path.disabled_nodes = 2;
+            }
+            *startup_cost = UNSERVED;
+            *total_cost = UNSERVED;
             return;
         }
         let info = &*(*path).indexinfo;
