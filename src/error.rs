@@ -5,6 +5,7 @@
 //! the SQLSTATE. Code below the doors of the extension returns errors; only a door raises them,
 //! when nothing is held that unwinding would have to give back.
 
+use crate::pg::text::for_message;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
@@ -108,12 +109,12 @@ impl Error {
     /// Ends the statement with this error.
     #[track_caller]
     pub fn raise(self) -> ! {
-        let mut report = ErrorReport::new(self.code(), self.message, "");
+        let mut report = ErrorReport::new(self.code(), for_message(self.message), "");
         if let Some(detail) = self.detail {
-            report = report.set_detail(detail);
+            report = report.set_detail(for_message(detail));
         }
         if let Some(hint) = self.hint {
-            report = report.set_hint(hint);
+            report = report.set_hint(for_message(hint));
         }
         report.report(PgLogLevel::ERROR);
         unreachable!("a report at level ERROR does not return")

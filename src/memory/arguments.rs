@@ -15,8 +15,8 @@ const K: &str = "k is the number of rows to return.";
 pub struct Arguments {
     /// How many rows.
     pub k: i32,
-    /// Only rows of this context.
-    pub context: Option<String>,
+    /// Only rows of this context: as the server has it, for it is compared with rows.
+    pub context: Option<Vec<u8>>,
     /// Only rows created at or after.
     pub since: Option<i64>,
     /// Only rows created before.
@@ -62,14 +62,14 @@ impl Arguments {
             importance_weight: call.argument(8),
             index: call.argument(9),
             names: Names {
-                created_at: call.argument(10),
-                importance: call.argument(11),
-                decay_rate: call.argument(12),
-                context: call.argument(13),
+                created_at: call.text(10),
+                importance: call.text(11),
+                decay_rate: call.text(12),
+                context: call.text(13),
                 // Not before version 0.2.0.
-                importance_at: call.argument(14),
-                valid_from: call.argument(15),
-                valid_to: call.argument(16),
+                importance_at: call.text(14),
+                valid_from: call.text(15),
+                valid_to: call.text(16),
             },
             diversity,
         })

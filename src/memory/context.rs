@@ -25,7 +25,7 @@ pub struct Context {
 /// A context, of its column's type.
 pub enum ContextValue {
     /// Of a text column.
-    Text(String),
+    Text(Vec<u8>),
     /// Of a uuid column.
     Uuid(Uuid),
 }
@@ -49,10 +49,7 @@ impl Context {
                 let uuid = datum::parse_uuid(text);
                 (datum::hash(uuid.as_bytes()), ContextValue::Uuid(uuid))
             }
-            _ => (
-                datum::hash(text.as_bytes()),
-                ContextValue::Text(text.clone()),
-            ),
+            _ => (datum::hash(text), ContextValue::Text(text.clone())),
         };
         Ok(Some(Context { part, key, value }))
     }
@@ -61,7 +58,7 @@ impl Context {
     pub fn is_in(&self, row: &TableRow) -> bool {
         match &self.value {
             ContextValue::Text(text) => {
-                row.column::<String>(self.part.number).as_ref() == Some(text)
+                row.column::<Vec<u8>>(self.part.number).as_ref() == Some(text)
             }
             ContextValue::Uuid(uuid) => row.column::<Uuid>(self.part.number).as_ref() == Some(uuid),
         }

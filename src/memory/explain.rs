@@ -14,7 +14,7 @@ use crate::pg::{policies, statement};
 #[expect(clippy::type_complexity, reason = "the columns of the result")]
 #[pg_extern(sql = false)]
 fn chrono_explain(
-    query: &str,
+    query: &[u8],
 ) -> TableIterator<
     'static,
     (

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, OrRaise, Result};
 use crate::guc;
-use crate::pg::clock;
+use crate::pg::{clock, text};
 use chronomind_core::score::Blend;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{PgSqlErrorCode, pg_extern};
@@ -59,16 +59,19 @@ fn check_rate(rate: Option<f64>) -> Result<()> {
 /// `importance`, given those of the call, or the base rate of `decay`.
 #[pg_extern(sql = false)]
 fn chrono_blend(
-    part: Option<&str>,
+    part: Option<&[u8]>,
     recency_weight: Option<f64>,
     importance_weight: Option<f64>,
 ) -> f64 {
     let blend = blend(recency_weight, importance_weight, None).or_raise();
     match part {
-        Some("recency") => blend.recency_weight,
-        Some("importance") => blend.importance_weight,
-        Some("decay") => blend.base_rate,
-        Some(part) => Error::invalid(format!("a blend has no part \"{part}\"")).raise(),
+        Some(b"recency") => blend.recency_weight,
+        Some(b"importance") => blend.importance_weight,
+        Some(b"decay") => blend.base_rate,
+        Some(part) => {
+            let part = text::from_server(part);
+            Error::invalid(format!("a blend has no part \"{part}\"")).raise()
+        }
         None => Error::mistake(
             PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
             "the part of a blend must not be NULL",

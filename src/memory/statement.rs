@@ -23,6 +23,8 @@ use crate::pg::cursor::Parameters;
 use crate::pg::names::{self, Schemas};
 use crate::pg::table::{Column, Table};
 
+/// The number of the argument that is the context.
+const CONTEXT: usize = 3;
 const FLOAT: &str = "double precision";
 const TIME: &str = "timestamp with time zone";
 
@@ -34,7 +36,7 @@ pub fn make(search: &Search, table: &Table, call: Call) -> Result<(String, Param
     };
     let distance = writer.distance(call)?;
     let score = writer.score(&distance)?;
-    let conditions = writer.conditions()?;
+    let conditions = writer.conditions(call)?;
     let name = table.qualified_name();
     // The type of its rows has its name.
     let mut text = format!("SELECT CAST(m.* AS {name}), {score}, {distance} FROM ONLY {name} AS m");
@@ -120,12 +122,14 @@ impl Writer<'_> {
     }
 
     /// What rows must be.
-    fn conditions(&mut self) -> Result<Vec<String>> {
+    fn conditions(&mut self, call: Call) -> Result<Vec<String>> {
         let (search, arguments) = (self.search, &self.search.arguments);
         let mut conditions = Vec::new();
         if let Some(context) = &search.context {
             let value = match &context.value {
-                ContextValue::Text(text) => self.parameters.add(text.as_str()),
+                ContextValue::Text(_) => self
+                    .parameters
+                    .add_datum(pg_sys::TEXTOID, call.datum(CONTEXT)),
                 ContextValue::Uuid(uuid) => self.parameters.add(*uuid),
             };
             let column = self.column(context.part)?;

@@ -3,6 +3,8 @@
 use pgrx::pg_sys::{self, Datum, Oid};
 use pgrx::{FromDatum, IntoDatum};
 
+use super::text;
+
 /// The call that a door was entered with.
 #[derive(Clone, Copy)]
 pub struct Call(pg_sys::FunctionCallInfo);
@@ -19,6 +21,12 @@ impl Call {
         // SAFETY: the type is the one that the function is declared with.
         self.datum(number)
             .and_then(|datum| unsafe { T::from_datum(datum, false) })
+    }
+
+    /// An argument of type `text`, `None` for NULL.
+    pub fn text(&self, number: usize) -> Option<String> {
+        self.argument::<Vec<u8>>(number)
+            .map(|bytes| text::from_server(&bytes))
     }
 
     /// An argument as it is, `None` for NULL.

@@ -1,6 +1,6 @@
 //! What the system catalogs say about an index and its operator classes.
 
-use super::node;
+use super::{node, text};
 use crate::error::{Error, Result};
 use chronomind_core::score::Binary;
 use pgrx::PgTupleDesc;
@@ -49,7 +49,7 @@ pub unsafe fn index_columns(index: pg_sys::Relation) -> Vec<IndexColumn> {
         // SAFETY: the relation cache has an entry in these arrays for each key column.
         unsafe {
             IndexColumn {
-                name: attribute.name().to_owned(),
+                name: text::name(&attribute.attname),
                 input_type: *(*index).rd_opcintype.add(i),
                 collation: *(*index).rd_indcollation.add(i),
                 type_modifier: attribute.atttypmod,
@@ -154,9 +154,7 @@ pub fn operator_class(class: Oid) -> Result<OperatorClass> {
         }
         let form = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_opclass>();
         let found = OperatorClass {
-            name: CStr::from_ptr(form.opcname.data.as_ptr())
-                .to_string_lossy()
-                .into_owned(),
+            name: text::name(&form.opcname),
             family: form.opcfamily,
             input_type: form.opcintype,
             storage_type: form.opckeytype,
@@ -350,7 +348,7 @@ pub(super) unsafe fn owned(string: *mut c_char) -> String {
     }
     // SAFETY: by the caller.
     unsafe {
-        let text = CStr::from_ptr(string).to_string_lossy().into_owned();
+        let text = text::from_server(CStr::from_ptr(string).to_bytes());
         pg_sys::pfree(string.cast());
         text
     }

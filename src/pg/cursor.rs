@@ -7,6 +7,7 @@ use pgrx::{FromDatum, IntoDatum, Spi};
 
 use super::row::TableRow;
 use super::table::Table;
+use super::text;
 use crate::error::{Error, Result};
 
 /// Rows that are fetched at once.
@@ -60,7 +61,7 @@ pub fn with_rows<R>(
     mut parameters: Parameters,
     take: impl FnOnce(Cursor) -> Result<R>,
 ) -> Result<R> {
-    let text = CString::new(statement)
+    let text = CString::new(text::to_server(statement))
         .map_err(|_| Error::bug("a text of the server with a zero inside"))?;
     // SAFETY: prepared and run within one connection of SPI, to whose memory plan and rows belong; the
     // parameters outlive it. Without options the plan has no parallel workers.

@@ -324,7 +324,7 @@ pub unsafe fn bound_key(datum: Datum, bound: AttributeType, column: AttributeTyp
 }
 
 /// A uuid from its text. Text that is none is an error of the server.
-pub fn parse_uuid(text: &str) -> Uuid {
+pub fn parse_uuid(text: &[u8]) -> Uuid {
     let text = CString::new(text).unwrap_or_default();
     // SAFETY: the function takes a string that ends in a zero and returns a uuid or raises.
     let uuid = unsafe {

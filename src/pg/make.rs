@@ -4,12 +4,14 @@ use pgrx::IntoDatum;
 use pgrx::pg_sys::{self, Datum, Oid};
 
 use super::node::Node;
+use super::text;
 
 /// A constant of type `text`.
 pub fn text<'p>(value: &str) -> Node<'p> {
     // SAFETY: makes a node with a value of the type it names.
     unsafe {
-        let value = value.into_datum().unwrap_or(Datum::null());
+        let value = text::to_server(value).into_owned().into_datum();
+        let value = value.unwrap_or(Datum::null());
         let collation = pg_sys::get_typcollation(pg_sys::TEXTOID);
         made(pg_sys::makeConst(
             pg_sys::TEXTOID,

@@ -28,6 +28,7 @@ pub mod shards;
 pub mod startup;
 pub mod statement;
 pub mod table;
+pub mod text;
 pub mod threads;
 pub mod wait;
 pub mod xlog;

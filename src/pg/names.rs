@@ -10,6 +10,7 @@ use pgrx::PgList;
 use pgrx::pg_sys::{self, Datum, Oid};
 
 use super::catalog::owned;
+use super::text;
 use crate::error::{Error, Result};
 
 /// The schema that the extension may make for what users are not to call.
@@ -159,7 +160,7 @@ pub fn function(oid: Oid) -> Result<String> {
             return Err(Error::bug("a function without a name"));
         }
         let quoted = CStr::from_ptr(pg_sys::quote_qualified_identifier(schema, name));
-        Ok(quoted.to_string_lossy().into_owned())
+        Ok(text::from_server(quoted.to_bytes()))
     }
 }
 
@@ -175,8 +176,9 @@ pub fn operator(oid: Oid) -> Result<String> {
             return Err(Error::bug("an operator without a name"));
         };
         let schema = CStr::from_ptr(pg_sys::quote_identifier(schema));
-        let name = CStr::from_ptr(name).to_string_lossy();
-        Ok(format!("OPERATOR({}.{name})", schema.to_string_lossy()))
+        let (schema, name) = (schema.to_bytes(), CStr::from_ptr(name).to_bytes());
+        let (schema, name) = (text::from_server(schema), text::from_server(name));
+        Ok(format!("OPERATOR({schema}.{name})"))
     }
 }
 
@@ -188,9 +190,9 @@ pub fn type_of(oid: Oid) -> String {
 
 /// An identifier, quoted where need be.
 pub fn identifier(name: &str) -> Result<String> {
-    let name =
-        CString::new(name).map_err(|_| Error::bug("a name of the server with a zero inside"))?;
+    let name = CString::new(text::to_server(name))
+        .map_err(|_| Error::bug("a name of the server with a zero inside"))?;
     // SAFETY: a string, which the result may be.
     let quoted = unsafe { CStr::from_ptr(pg_sys::quote_identifier(name.as_ptr())) };
-    Ok(quoted.to_string_lossy().into_owned())
+    Ok(text::from_server(quoted.to_bytes()))
 }

@@ -329,7 +329,7 @@ unsafe fn constant(node: &pg_sys::Const) -> Constant {
             pg_sys::NUMERICOID => Constant::Number(super::datum::numeric(node.constvalue)),
             pg_sys::TEXTOID => {
                 let bytes = super::datum::varlena(node.constvalue);
-                String::from_utf8(bytes).map_or(Constant::Other, Constant::Text)
+                Constant::Text(super::text::from_server(&bytes))
             }
             _ => Constant::Other,
         }

@@ -1,12 +1,15 @@
 //! What users are told without their statement failing.
 
+use super::text::for_message;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
 /// An index is searched without shared memory.
 pub fn does_not_fit(index: &str) {
     pg_sys::panic::ErrorReport::new(
         PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY,
-        format!("index \"{index}\" does not fit chronomind's shared memory"),
+        for_message(format!(
+            "index \"{index}\" does not fit chronomind's shared memory"
+        )),
         "",
     )
     .set_detail("Its pages are searched instead, which is exact and slow, until there is room for it.")
@@ -61,7 +64,9 @@ pub fn reserves(bytes: usize, reason: &str) {
 pub fn wider_beam(index: &str, own: u32, used: u32) {
     pg_sys::panic::ErrorReport::new(
         PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-        format!("index \"{index}\" is built with ef_construction = {used} instead of {own}"),
+        for_message(format!(
+            "index \"{index}\" is built with ef_construction = {used} instead of {own}"
+        )),
         "",
     )
     .set_detail("ef_construction must be greater than or equal to 2 * m.")

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use pgrx::pg_sys;
 
+use super::text;
 use crate::error::Result;
 
 /// The server's `InvalidSubTransactionId`.
@@ -63,9 +64,8 @@ impl Relation {
 
     /// Its name, for messages.
     pub fn name(self) -> String {
-        // SAFETY: an open relation has its catalog row, whose name ends in a zero.
-        let name = unsafe { CStr::from_ptr((*(*self.0).rd_rel).relname.data.as_ptr()) };
-        name.to_string_lossy().into_owned()
+        // SAFETY: an open relation has its catalog row.
+        text::name(unsafe { &(*(*self.0).rd_rel).relname })
     }
 
     /// The file that it is in.

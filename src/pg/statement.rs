@@ -9,8 +9,8 @@ use super::{shards, table};
 use crate::error::{Error, Result};
 
 /// Runs one SELECT with the rights and the snapshot of the caller, and throws its rows away. Fails for
-/// any other statement, and raises what the statement raises.
-pub fn run_select(query: &str) -> Result<()> {
+/// any other statement, and raises what the statement raises. The query is a text of the server's.
+pub fn run_select(query: &[u8]) -> Result<()> {
     let text =
         CString::new(query).map_err(|_| Error::bug("a text of the server with a zero inside"))?;
     // SAFETY: prepared and run within one connection of SPI, to whose memory the plan belongs.

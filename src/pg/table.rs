@@ -7,7 +7,7 @@ use pgrx::{PgList, PgSqlErrorCode, PgTupleDesc, direct_function_call};
 
 use super::catalog;
 use super::relation::Relation;
-use super::shards;
+use super::{shards, text};
 use crate::error::{Error, Result};
 
 /// An open table, locked against being changed or dropped until the end of the transaction.
@@ -103,7 +103,7 @@ impl Table {
             let schema = pg_sys::get_namespace_name((*(*self.relation).rd_rel).relnamespace);
             let name = (*(*self.relation).rd_rel).relname.data.as_ptr();
             let quoted = pg_sys::quote_qualified_identifier(schema, name);
-            CStr::from_ptr(quoted).to_string_lossy().into_owned()
+            text::from_server(CStr::from_ptr(quoted).to_bytes())
         }
     }
 
@@ -139,7 +139,7 @@ impl Table {
         // SAFETY: the relation is open.
         let attributes = unsafe { PgTupleDesc::from_pg_unchecked((*self.relation).rd_att) };
         let mut live = attributes.iter().filter(|column| !column.attisdropped);
-        let found = live.find(|column| column.name() == name)?;
+        let found = live.find(|column| text::name(&column.attname) == name)?;
         let column = Column {
             name: name.to_owned(),
             number: found.attnum,
@@ -218,9 +218,9 @@ impl Table {
                 let attribute = usize::try_from(number - 1)
                     .ok()
                     .and_then(|at| attributes.get(at));
-                let name = attribute.map_or("", |attribute| attribute.name());
+                let name = attribute.map(|attribute| text::name(&attribute.attname));
                 Column {
-                    name: name.to_owned(),
+                    name: name.unwrap_or_default(),
                     number,
                 }
             };

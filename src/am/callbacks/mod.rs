@@ -23,9 +23,9 @@ use crate::error::{Error, OrRaise, Result};
 use crate::pg::call::Call;
 use crate::pg::catalog;
 use crate::pg::datum::Vector;
-use crate::pg::notice;
 use crate::pg::relation::Relation;
 use crate::pg::table::TableIndex;
+use crate::pg::{notice, text};
 use crate::{preload, recovery};
 use chronomind_core::distance::{self, Element};
 use chronomind_core::record::Tid;
@@ -236,7 +236,7 @@ unsafe extern "C-unwind" fn validate_class(class: pg_sys::Oid) -> bool {
         ereport!(
             PgLogLevel::INFO,
             PgSqlErrorCode::ERRCODE_INVALID_OBJECT_DEFINITION,
-            problem
+            text::for_message(problem)
         );
     }
     is_valid

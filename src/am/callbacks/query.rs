@@ -6,12 +6,12 @@ use pgrx::{AnyElement, pg_extern, pg_sys};
 use crate::am::query::{ScoreQuery, internal_use};
 use crate::error::OrRaise;
 use crate::pg::call::Call;
-use crate::pg::datum;
+use crate::pg::{datum, text};
 
 /// The value of a query. Fails in a call that is not the planner's.
 #[pg_extern(sql = false)]
 unsafe fn chrono_query(
-    text: Option<&str>,
+    text: Option<&[u8]>,
     vector: Option<AnyElement>,
     parameters: Option<Vec<Option<f64>>>,
     call: pg_sys::FunctionCallInfo,
@@ -24,7 +24,7 @@ unsafe fn chrono_query(
     }
     let query = ScoreQuery {
         vector: vector.map(datum::vector_bytes).transpose().or_raise(),
-        text: text?.to_owned(),
+        text: text::from_server(text?),
         parameters: parameters.unwrap_or_default(),
         filter: Filter::default(),
     };
