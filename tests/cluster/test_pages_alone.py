@@ -6,11 +6,11 @@ import pytest
 from checks import INDEX, SCHEMA, connect, fill, server
 from test_own_memory import most_while
 
-ROWS = 60_000
+ROWS = 40_000
 ORDERS = ["v <-> some_vector(-1)", "(v <-> some_vector(-1)) + 0.1 * n"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def items(pg):
     with server(pg, **{"chronomind.shared_memory_size": "64MB", "autovacuum": "off"}) as cluster:
         cluster.psql("CREATE EXTENSION chronomind CASCADE")
@@ -41,7 +41,7 @@ def test_a_scan_of_all_rows_keeps_to_its_memory_and_gives_each_once_in_order(ite
         assert "Index Scan using items_idx" in str(plan), plan
         with connection.transaction():
             connection.execute(cursor)
-            assert most_while(connection, f"MOVE {ROWS} FROM c") < 1.5
+            assert most_while(connection, f"MOVE {ROWS} FROM c") < 1.2
         with connection.transaction():
             connection.execute(cursor)
             found = connection.execute("FETCH ALL FROM c").fetchall()
