@@ -88,7 +88,7 @@ def test_nor_on_a_standby(cluster, strategy):
         assert_has(standby, range(1, 201))
 
 
-def test_a_drop_gives_the_memory_back_at_once(cluster):
+def test_a_drop_that_fails_leaves_memory_as_it_is(cluster):
     make_template(cluster)
     make(cluster, "wal_log")
     assert_has(cluster, range(1, 201))
