@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from checks import INDEX, SCHEMA, backend_of, connect, fill
+from checks import DIMENSIONS, INDEX, SCHEMA, backend_of, connect, fill
 
 ROWS = 60_000
 
@@ -55,15 +55,23 @@ def test_builds_and_scans_keep_to_their_memory(items):
             assert most_while(connection, f"MOVE {ROWS} FROM c") < 1
 
 
-def test_a_search_keeps_no_rows(items):
-    """What it has given out is on disk where it is more than work_mem, with policies and without."""
-    found = f"chrono_search(NULL::items, some_vector(-1), {ROWS}, recency_weight => 0, importance_weight => 0)"
-    with connect(items) as connection:
-        connection.execute(INDEX)
-        connection.execute("CREATE ROLE reader; GRANT SELECT ON items TO reader; CREATE POLICY all_rows ON items USING (true)")
-        connection.execute("ALTER TABLE items ENABLE ROW LEVEL SECURITY")
+def test_a_search_keeps_no_rows(cluster):
+    """Rows that it has given out are on disk, beyond work_mem, with policies and without."""
+    rows, megabytes = 20_000, 40
+    cluster.psql(SCHEMA)
+    with connect(cluster) as connection:
+        connection.execute(f"CREATE TABLE wide (id bigint, v vector({DIMENSIONS}), note text)")
+        connection.execute("ALTER TABLE wide ALTER note SET STORAGE plain")
+        width = megabytes * 1_000_000 // rows
+        connection.execute(f"INSERT INTO wide SELECT i, some_vector(i), repeat('x', {width}) FROM generate_series(1, {rows}) i")
+        connection.execute("CREATE INDEX ON wide USING chrono (v vector_l2_ops)")
+        connection.execute("CREATE ROLE reader; GRANT SELECT ON wide TO reader; CREATE POLICY all_rows ON wide USING (true)")
+        connection.execute("ALTER TABLE wide ENABLE ROW LEVEL SECURITY")
+    # With a query, and without one, as a summary of a context searches.
     for role in ["postgres", "reader"]:
-        with connect(items) as connection:
-            connection.execute(f"SET ROLE {role}; SET work_mem = '64kB'")
-            assert most_while(connection, f"CREATE TEMP TABLE counted AS SELECT count(*) AS n FROM {found}") < 3
-            assert connection.execute("TABLE counted").fetchone() == (ROWS,)
+        for query in ["some_vector(-1)", "NULL"]:
+            search = f"chrono_search(NULL::wide, {query}, {rows}, recency_weight => 0, importance_weight => 0)"
+            with connect(cluster) as connection:
+                connection.execute(f"SET ROLE {role}; SET work_mem = '64kB'")
+                assert most_while(connection, f"CREATE TEMP TABLE counted AS SELECT count(*) AS n FROM {search}") < megabytes / 2
+                assert connection.execute("TABLE counted").fetchone() == (rows,)
