@@ -271,6 +271,13 @@ impl Near for Stream {
         }
     }
 
+    fn release(&mut self) {
+        match self {
+            Stream::Graph(near) => near.release(),
+            Stream::Fixed(near) => near.release(),
+        }
+    }
+
     fn fixed(&self) -> Option<Fixed> {
         match self {
             Stream::Graph(near) => near.fixed(),

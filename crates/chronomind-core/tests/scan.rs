@@ -96,6 +96,54 @@ impl Memories<'_> {
         found.take(k).collect()
     }
 
+    /// Adds up how many of the true first rows come first, when more are asked for than were said to be, and
+    /// checks that they come in order.
+    fn in_order<O: Order + Clone>(
+        &self,
+        query: usize,
+        distances: &[Option<f64>],
+        order: O,
+        filter: &Filter,
+        wanted: usize,
+        sums: &mut [(u32, u32); 3],
+    ) {
+        let truth = self.linear(distances, &order, filter);
+        let mut near = self.near(query);
+        let mut scan = Scan::new(order, filter.clone(), None, ATTRIBUTES, wanted, MEMORY);
+        let postings = self.index.postings();
+        let found = std::iter::from_fn(|| scan.next(postings, &mut near, &mut || false).unwrap());
+        let ranks: Vec<u64> = found.take(FIRST[2]).map(|row| rank(row.score)).collect();
+        assert!(ranks.is_sorted());
+        assert_eq!(ranks.len(), FIRST[2]);
+        for (k, (hits, total)) in FIRST.into_iter().zip(sums) {
+            // Four distances at a time are rounded differently from one.
+            let worst = truth[k - 1] + (1 << 32);
+            *hits += ranks[..k].iter().filter(|rank| **rank <= worst).count() as u32;
+            *total += k as u32;
+        }
+    }
+
+    /// Checks that a search for all rows gives all of them, each once, in order.
+    fn all_in_order<O: Order>(
+        &self,
+        query: usize,
+        distances: &[Option<f64>],
+        order: O,
+        filter: &Filter,
+        memory: usize,
+    ) {
+        let rows = self.linear(distances, &order, filter).len();
+        let mut near = self.near(query);
+        let mut scan = Scan::new(order, filter.clone(), None, ATTRIBUTES, usize::MAX, memory);
+        let postings = self.index.postings();
+        let found = std::iter::from_fn(|| scan.next(postings, &mut near, &mut || false).unwrap());
+        let found: Vec<Found> = found.collect();
+        let distinct: HashSet<u32> = found.iter().map(|row| row.posting).collect();
+        assert_eq!((found.len(), distinct.len()), (rows, rows));
+        assert!(found.iter().map(|row| rank(row.score)).is_sorted());
+        assert_eq!(scan.statistics().late, 0);
+    }
+
     /// The distance of every row.
     fn distances(&self, query: usize) -> Vec<Option<f64>> {
         let graph = self.index.graph();
@@ -142,6 +190,9 @@ impl Memories<'_> {
         (hits, found.len())
     }
 }
+
+/// How many of the first rows are looked at.
+const FIRST: [usize; 3] = [50, 300, 1_000];
 
 /// The standard blend.
 fn blend(recency_weight: f64, importance_weight: f64) -> Ranking {
@@ -269,6 +320,46 @@ fn rows_whose_products_overflow_come_where_nan_does() {
                     "{metric:?}, {dimensions}, {text}, {memory}"
                 );
             }
+        }
+    }
+}
+
+/// Also where the caller goes on beyond what it said: then the search leaves the graph at some time.
+#[test]
+fn no_row_comes_after_one_that_sorts_behind_it() {
+    let heap = HeapRegion::new(1 << 28);
+    let memories = remember(&heap, Metric::Cosine, Data::load(8_000));
+    let filters = [Filter::default(), at_least(1, encode_float(0.5))];
+    let mut sums = [(0, 0); 3];
+    for query in 0..8 {
+        let distances = memories.distances(query);
+        for (filter, wanted) in filters.iter().flat_map(|f| [10, 50, 1_000].map(|w| (f, w))) {
+            memories.in_order(query, &distances, Nearest, filter, wanted, &mut sums);
+            for (recency, importance) in [(0.1, 0.0), (0.3, 0.2)] {
+                let order = blend(recency, importance);
+                memories.in_order(query, &distances, order, filter, wanted, &mut sums);
+            }
+        }
+    }
+    for ((hits, total), k) in sums.iter().zip(FIRST) {
+        let overlap = f64::from(*hits) / f64::from(*total);
+        assert!(overlap >= 0.985, "of the first {k}: {overlap}");
+    }
+}
+
+#[test]
+fn whoever_wants_all_rows_gets_them_in_order() {
+    let heap = HeapRegion::new(1 << 28);
+    let memories = remember(&heap, Metric::Cosine, Data::load(2_500));
+    let filters = [Filter::default(), at_least(1, encode_float(0.3))];
+    for query in 0..3 {
+        let distances = memories.distances(query);
+        for (filter, memory) in filters
+            .iter()
+            .flat_map(|f| [64 << 10, MEMORY].map(|m| (f, m)))
+        {
+            memories.all_in_order(query, &distances, Nearest, filter, memory);
+            memories.all_in_order(query, &distances, blend(0.3, 0.2), filter, memory);
         }
     }
 }

@@ -15,8 +15,8 @@
 //! everything counts as seen up to `x` less a tenth. Where distances hardly differ a tenth may never be
 //! reached, and inner products have no scale; it is enough, then, to have settled twice as many
 //! nodes, and three times `ef` more, which serves small numbers of wanted rows as well as large ones.
-//! Under [`Care::Plain`] it is twice as many and nothing else: how careful an order by distance is,
-//! `ef` alone decides.
+//! Under [`Care::Plain`] it is twice as many, two and a half times beyond the first `ef`, and nothing
+//! else: how careful an order by distance is, `ef` alone decides.
 //!
 //! # Products that overflow
 //!
@@ -43,6 +43,9 @@ const STEP: usize = 8;
 /// At most so many; and as many while the first `ef` are looked for, before which nobody can use any.
 const LARGEST_STEP: usize = 64;
 
+/// The part of the settled nodes that is sure under [`Care::Plain`] beyond the first `ef`.
+const SURE: (usize, usize) = (2, 5);
+
 /// A search of the graph for one query, continued step by step.
 pub struct GraphNear<'r> {
     graph: Graph<'r>,
@@ -67,6 +70,8 @@ enum Stage {
     First,
     Further,
     Exhausted,
+    /// Nobody wants more of it.
+    Released,
 }
 
 impl<'r> GraphNear<'r> {
@@ -109,7 +114,7 @@ fn margin(metric: Metric) -> Option<f64> {
 
 impl Near for GraphNear<'_> {
     fn advance(&mut self) -> bool {
-        if self.overflows {
+        if self.overflows || self.stage == Stage::Released {
             return false;
         }
         if self.stage == Stage::New {
@@ -160,7 +165,7 @@ impl Near for GraphNear<'_> {
             Metric::L2 | Metric::Cosine | Metric::L1 => 0.0,
         };
         let next = match self.stage {
-            Stage::New | Stage::First => return least,
+            Stage::New | Stage::First | Stage::Released => return least,
             Stage::Further => self.walk.beam.peek(),
             Stage::Exhausted => None,
         };
@@ -171,7 +176,13 @@ impl Near for GraphNear<'_> {
             .keys
             .partition_point(|key| key.total_cmp(&next).is_lt());
         match care {
-            Care::Plain => self.settled_at(Some(settled / 2)).unwrap_or(least),
+            Care::Plain => {
+                let sure = match settled > self.ef {
+                    true => settled / SURE.1 * SURE.0,
+                    false => settled / 2,
+                };
+                self.settled_at(Some(sure)).unwrap_or(least)
+            }
             Care::Thorough => {
                 let margin = margin(self.metric()).map(|by| self.metric().distance(next) / by);
                 let many = settled.checked_sub(3 * self.ef).map(|beyond| beyond / 2);
@@ -201,6 +212,14 @@ impl Near for GraphNear<'_> {
 
     fn overflows(&self) -> bool {
         self.overflows
+    }
+
+    fn release(&mut self) {
+        let measured = self.walk.measured;
+        self.walk = Walk::default();
+        self.walk.measured = measured;
+        (self.settled, self.keys) = (Vec::new(), Vec::new());
+        self.stage = Stage::Released;
     }
 
     fn bytes(&self) -> usize {

@@ -3,6 +3,8 @@
 
 use std::ops::AddAssign;
 
+use crate::score::LANES;
+
 /// A distance measured by the graph on its way: from a code that lies anywhere.
 const WALKED: u64 = 3;
 /// A row's distance measured in full.
@@ -20,6 +22,35 @@ pub(super) const START: u64 = 512 * WALKED;
 pub(super) const SETTLE: u64 = 26 * WALKED;
 /// A step: some 80 microseconds. Tests cut steps short at every turn.
 pub(super) const BUDGET: u64 = if cfg!(test) { 64 } else { 2_048 };
+
+/// A further row in an order by distance: the graph settles two or three nodes to be sure of one, and the more
+/// it has settled, the fewer of their neighbours are new.
+const FURTHER: u64 = 20 * WALKED;
+/// So many rows are measured in full for one that is wanted, when all are bounded by their codes.
+const TRIED: u64 = 5;
+
+/// A search of the graph for the first so many rows of an order by distance. In tests, whose tables are
+/// small, so little that they come to the graph at all.
+pub(super) fn first(rows: u64) -> u64 {
+    if cfg!(test) {
+        return rows;
+    }
+    START.saturating_add(further(rows))
+}
+
+/// So many rows more.
+pub(super) fn further(rows: u64) -> u64 {
+    if cfg!(test) {
+        return rows;
+    }
+    rows.saturating_mul(FURTHER)
+}
+
+/// All rows of a table bounded by their codes, for so many that are wanted.
+pub(super) fn pass(rows: u64, wanted: u64) -> u64 {
+    let tried = if cfg!(test) { 0 } else { measure(TRIED) };
+    (rows + rows / LANES as u64 * LOOK).saturating_add(wanted.saturating_mul(tried))
+}
 
 /// So many distances measured by the graph.
 pub(super) fn walk(distances: u64) -> u64 {

@@ -39,6 +39,8 @@ pub struct Statistics {
     pub blocks: u64,
     /// Times that the bound of a zone, blocks included, was computed.
     pub zones: u64,
+    /// Rows not given out, because others that sort behind them had been before they were found.
+    pub late: u64,
     /// Passes over the zones that memory made necessary, 0 where it sufficed.
     pub passes: u64,
 }

@@ -12,8 +12,31 @@
 //! and a scored row is given out as soon as its score is not above that: nothing that is still
 //! unseen can come before it. This is the threshold algorithm (Fagin, Lotem and Naor 2003) over one
 //! sorted list and a best-first walk of a tree of boxes (Hjaltason and Samet 1999). Needing no
-//! limit, it gives out every live row in the end, each exactly once; it is exact as far as `D` is,
-//! that is, up to the recall of the graph.
+//! limit, it can give out every live row, each once; it is exact as far as `D` is, that is, up to the
+//! recall of the graph.
+//!
+//! # In order
+//!
+//! `D` is what the graph believes: a walk that goes on meets nodes nearer than it late. But no row is given
+//! out after one that sorts behind it. A row that would have to be is dropped ([`Statistics::late`]), and
+//! three rules keep such rows few.
+//!
+//! - Rows are given out in rounds (`ranked`): as many as the caller expects to need, then as many again as
+//!   before, and so on. None of a round is given out before all of it are known, so that what is met
+//!   on the way to the last of them takes its place among them. Who asks for as many rows as it said
+//!   loses nothing but what the graph never met.
+//! - Who expects to need as many rows as there are gets an exact search: the graph is left alone, and every
+//!   bound comes from the zones. So nothing is late, and nothing missing.
+//! - Where the next rows by distance cost the graph as much as to bound every row by its code, which is the case
+//!   from some 1,500 rows of 60,000 on, the graph is left too. The search begins again with the zone
+//!   of everything, at the rank of the last row given out, and is exact from there on. The same when the
+//!   graph outgrows its memory.
+//!
+//! A caller that has a condition of its own tells which rows it passed over ([`Scan::pass_over`]): the order is
+//! that of the others.
+//!
+//! [`Scan::as_found`] has rows given out as soon as the graph believes that nothing comes before them, and
+//! late ones late; none is dropped then.
 //!
 //! # How far the graph has seen
 //!
@@ -88,9 +111,17 @@ use crate::score::{Order, Program, unrank};
 use merge::Merge;
 use passes::Passes;
 use question::{Question, View};
+use ranked::Scored;
 use rows::Rows;
 use unseen::FARTHEST;
 use work::{Turn, Work};
+
+/// The most rows of a round that a part of the memory holds, when half of it is spent on room to grow.
+fn most(memory: usize) -> usize {
+    /// The fewest.
+    const LEAST: usize = 256;
+    (memory / 4 / (2 * (size_of::<Scored>() + size_of::<u64>()))).max(LEAST)
+}
 
 /// A search that can be continued.
 pub struct Scan<O> {
@@ -101,6 +132,7 @@ pub struct Scan<O> {
     least: Option<f64>,
     /// Bytes.
     memory: usize,
+    wanted: usize,
 }
 
 enum State {
@@ -110,8 +142,9 @@ enum State {
 
 impl<O: Order> Scan<O> {
     /// A search over postings of so many attributes for rows that pass the filter and for which the
-    /// condition is true. `wanted` is how many of them the caller expects to need; it decides about
-    /// effort, never about answers. `memory` is how many bytes the search and its stream may take,
+    /// condition is true, in order. `wanted` is how many of them the caller expects to need: it decides about
+    /// effort, and what is given out within so many is as good as the graph can tell. If there are no more
+    /// rows than that, the search is exact and gives out every one. `memory` is how many bytes the search and its stream may take,
     /// more or less.
     pub fn new(
         order: O,
@@ -127,11 +160,21 @@ impl<O: Order> Scan<O> {
                 rows: Rows::new(attributes),
                 statistics: Statistics::default(),
             },
-            state: State::Merge(Box::new(Merge::new(attributes, wanted))),
+            state: State::Merge(Box::new(Merge::new(attributes, wanted, most(memory), true))),
             attributes,
             least: None,
             memory,
+            wanted,
         }
+    }
+
+    /// Before the first step: has rows given out as they are found, also those that the graph finds
+    /// late.
+    #[must_use]
+    pub fn as_found(mut self) -> Scan<O> {
+        let merge = Merge::new(self.attributes, self.wanted, usize::MAX, false);
+        self.state = State::Merge(Box::new(merge));
+        self
     }
 
     /// The next row, `None` when there are no more.
@@ -166,9 +209,11 @@ impl<O: Order> Scan<O> {
         if let State::Merge(merge) = &mut self.state
             && merge.bytes() + near.bytes() > self.memory
         {
-            let given = merge.end();
+            let (given, floor) = (merge.end(), merge.floor());
+            self.work.statistics.late = merge.late();
+            near.release();
             let memory = self.memory.saturating_sub(near.bytes());
-            let passes = Passes::new(given, least, self.attributes, memory);
+            let passes = Passes::new(given, floor, least, self.attributes, memory);
             self.state = State::Passes(Box::new(passes));
             self.work.statistics.passes = 1;
         }
@@ -194,6 +239,14 @@ impl<O: Order> Scan<O> {
         })
     }
 
+    /// Tells, before the next step, that the caller has no use for the row that it was given last: others
+    /// need not come after it, so that none is dropped for its sake.
+    pub fn pass_over(&mut self) {
+        if let State::Merge(merge) = &mut self.state {
+            merge.pass_over();
+        }
+    }
+
     /// What rows are ranked by.
     pub fn order(&self) -> &O {
         &self.work.question.order
@@ -201,12 +254,14 @@ impl<O: Order> Scan<O> {
 
     /// What the search has done so far.
     pub fn statistics(&self) -> Statistics {
-        let zones = match &self.state {
-            State::Merge(merge) => merge.zones(),
-            State::Passes(passes) => passes.zones(),
+        let Statistics { late, .. } = self.work.statistics;
+        let (zones, late) = match &self.state {
+            State::Merge(merge) => (merge.zones(), merge.late()),
+            State::Passes(passes) => (passes.zones(), late),
         };
         Statistics {
             zones,
+            late,
             ..self.work.statistics
         }
     }

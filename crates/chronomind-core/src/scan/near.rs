@@ -43,6 +43,10 @@ pub trait Near {
     /// Memory of the stream, in bytes.
     fn bytes(&self) -> usize;
 
+    /// Lets go of that memory. The stream settles nothing any more and has seen nothing for sure; it goes on
+    /// telling distances.
+    fn release(&mut self);
+
     /// Whether the distance of a node may be NaN. The stream has nothing to give then, and its frontier stays
     /// where it is.
     fn overflows(&self) -> bool;
@@ -107,6 +111,8 @@ impl Near for Fixed {
     fn bytes(&self) -> usize {
         0
     }
+
+    fn release(&mut self) {}
 
     fn fixed(&self) -> Option<Fixed> {
         Some(*self)

@@ -9,7 +9,8 @@
 //! Rows are told apart by rank and posting, so that the passes need not remember which were given
 //! out: it is all below the *floor*, where the last pass had its horizon. That takes bounds that
 //! hold, which those that rely on the graph do not quite; so nothing of the graph's is used, and what
-//! the search gave out before the passes began is remembered by posting.
+//! the search gave out before the passes began is remembered by posting. Where rows are given out in
+//! order, the first pass begins at the rank of the last of them, and later ones need not know them.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -38,7 +39,9 @@ pub(super) struct Passes {
     given: Taken,
     /// The least distance there is.
     reach: Reach,
-    /// Rows before this have been given out.
+    /// Where the first pass began.
+    first_floor: u64,
+    /// Rows before this are not given out any more.
     floor: Place,
     /// Rows from here on are left to the next pass.
     horizon: Option<Place>,
@@ -49,18 +52,27 @@ pub(super) struct Passes {
 }
 
 impl Passes {
-    /// Passes over everything but the rows given out, in about so many bytes beside those that the
-    /// given rows take.
-    pub(super) fn new(given: Taken, least: f64, attributes: usize, budget: usize) -> Passes {
+    /// Passes over everything from a rank on but the rows given out, in about so many bytes beside those
+    /// that the given rows take.
+    pub(super) fn new(
+        given: Taken,
+        floor: u64,
+        least: f64,
+        attributes: usize,
+        budget: usize,
+    ) -> Passes {
         let mut reach = Reach::NOTHING;
         reach.nearest = least;
+        let mut unseen = Unseen::new(attributes);
+        unseen.restart(floor);
         let share = budget.saturating_sub(given.bytes()) / 2;
         Passes {
             given,
             reach,
-            floor: (0, 0),
+            first_floor: floor,
+            floor: (floor, 0),
             horizon: None,
-            unseen: Unseen::new(attributes),
+            unseen,
             waiting: BinaryHeap::new(),
             most_rows: (share / size_of::<Scored>()).max(LEAST_ROWS),
             // A heap that grows has room for twice what it holds.
@@ -96,6 +108,10 @@ impl Passes {
                     return Turn::Over;
                 };
                 work.statistics.passes += 1;
+                if self.first_floor > 0 && horizon.0 > self.first_floor {
+                    // No row has been given out that comes after the floor.
+                    self.given = Taken::default();
+                }
                 self.floor = horizon;
                 self.unseen.restart(horizon.0);
                 continue;

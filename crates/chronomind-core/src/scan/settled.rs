@@ -73,6 +73,12 @@ impl Settled {
         }
     }
 
+    /// Forgets the nodes whose rows have not been met.
+    pub(super) fn forget(&mut self) {
+        self.nodes = Vec::new();
+        self.chain = None;
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.nodes.is_empty() && self.chain.is_none()
     }

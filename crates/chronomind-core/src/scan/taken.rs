@@ -35,6 +35,12 @@ impl Taken {
         self.blocks.get(&block).copied().unwrap_or_default()
     }
 
+    /// Lets go of the memory of blocks that have no posting in the set any more.
+    pub(super) fn shrink(&mut self) {
+        self.blocks.retain(|_, mask| *mask != 0);
+        self.blocks.shrink_to_fit();
+    }
+
     pub(super) fn bytes(&self) -> usize {
         // One control byte an entry, as in every SwissTable.
         self.blocks.capacity() * (size_of::<(u32, u64)>() + 1)
@@ -79,5 +85,8 @@ mod tests {
         assert!(!taken.insert(7, 0));
         taken.remove(7, 1);
         assert_eq!(taken.of(7), 0b1001);
+        taken.remove(8, 3);
+        taken.shrink();
+        assert_eq!((taken.of(7), taken.blocks.len()), (0b1001, 1));
     }
 }

@@ -116,7 +116,7 @@ impl Merge {
     pub(super) fn extend_reach<O: Order, N: Near>(&mut self, question: &Question<O>, near: &N) {
         let cost = self.near_cost(near);
         let is_due = question.scored == 0 || self.exhausted || cost >= self.next_reach;
-        if self.settled.is_empty() && is_due {
+        if self.settled.is_empty() && is_due && !self.exact {
             let before = self.reach.version;
             self.reach
                 .extend(near.frontier(question.care()).min(FARTHEST));

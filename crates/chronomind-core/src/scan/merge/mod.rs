@@ -2,11 +2,12 @@
 //! exact, and which stream goes on.
 
 mod graph;
+mod order;
 mod zones;
 
 use super::cost::{self, BUDGET, SETTLE, START, Visits};
 use super::deferred::Deferred;
-use super::near::{Bracket, Near};
+use super::near::{Bracket, Care, Near};
 use super::question::{Known, Reach, View};
 use super::ranked::Ranked;
 use super::settled::Settled;
@@ -59,6 +60,16 @@ pub(super) struct Merge {
     first_reach: u64,
     /// The graph has no more nodes, or may take no more memory.
     exhausted: bool,
+    /// No row is given out after one that sorts behind it.
+    in_order: bool,
+    /// How many rows were wanted at first.
+    asked: u64,
+    has_begun: bool,
+    /// The graph is not asked any more, and nothing that it said counts: whatever is unseen has its bound
+    /// from the zones alone.
+    exact: bool,
+    /// All rows of this round are known.
+    is_complete: bool,
     plan: Plan,
     /// What has been done in visits to blocks.
     visits: Visits,
@@ -79,9 +90,11 @@ pub(super) struct Merge {
 }
 
 impl Merge {
-    pub(super) fn new(attributes: usize, wanted: usize) -> Merge {
+    /// A merge for `wanted` rows at first, whose rounds have `most` rows at most. If there are no more rows
+    /// than wanted, all are given out.
+    pub(super) fn new(attributes: usize, wanted: usize, most: usize, in_order: bool) -> Merge {
         Merge {
-            ranked: Ranked::new(wanted),
+            ranked: Ranked::new(wanted, most, in_order),
             deferred: Deferred::default(),
             unseen: Unseen::new(attributes),
             taken: Taken::default(),
@@ -90,6 +103,11 @@ impl Merge {
             next_reach: 0,
             first_reach: 0,
             exhausted: false,
+            in_order,
+            asked: wanted as u64,
+            has_begun: false,
+            exact: false,
+            is_complete: false,
             plan: Plan::Survey,
             visits: Visits::default(),
             measured: 0,
@@ -113,13 +131,26 @@ impl Merge {
         near: &mut N,
         near_bytes: usize,
     ) -> Turn {
+        if !self.has_begun {
+            self.begin(&work.question, postings, near);
+        }
         if self.ranked.next_round() {
             self.plan = Plan::Survey;
             self.owed = self.ranked.wanted();
             self.first_reach = self.near_cost(near);
+            self.is_complete = false;
+            let wanted = self.ranked.wanted() as u64;
+            if self.in_order && work.question.care() == Care::Plain {
+                self.leave_if_cheap(postings, near, wanted, cost::further(wanted));
+            }
         }
         self.settled.resume(postings, near);
-        self.exhausted |= near.bytes() > near_bytes;
+        if near.bytes() > near_bytes {
+            match self.in_order {
+                true => self.leave_graph(near),
+                false => self.exhausted = true,
+            }
+        }
         self.extend_reach(&work.question, near);
         let end = self.cost(near) + BUDGET;
         while self.cost(near) <= end {
@@ -142,7 +173,9 @@ impl Merge {
                     self.resume(work, postings, near, RESUMED);
                     continue;
                 }
-                (Some(first), _) if bound.is_none_or(|bound| first.score <= bound) => {
+                (Some(first), _)
+                    if bound.is_none_or(|bound| first.score <= bound) && self.may_give(&view) =>
+                {
                     if postings.live(first.posting).is_some() {
                         self.ranked.give();
                         return Turn::Row(first);
@@ -155,6 +188,10 @@ impl Merge {
                 _ => {}
             }
             self.ranked.refresh();
+            if self.is_owed(&view) {
+                self.resume(work, postings, near, RESUMED);
+                continue;
+            }
             match self.choose(work, postings, near) {
                 Some(Stream::Near) => self.advance_near(work, postings, near),
                 Some(Stream::Zones) => self.visit_zone(work, postings, near),
@@ -267,6 +304,21 @@ impl Merge {
         unseen.into_iter().chain(self.deferred.bound()).min()
     }
 
+    /// Takes back that the row given out last was.
+    pub(super) fn pass_over(&mut self) {
+        self.ranked.pass_over();
+    }
+
+    /// No row with a lower rank is given out any more.
+    pub(super) fn floor(&self) -> u64 {
+        self.ranked.floor()
+    }
+
+    /// Rows that came too late to be given out.
+    pub(super) fn late(&self) -> u64 {
+        self.ranked.late()
+    }
+
     pub(super) fn reach(&self) -> Reach {
         self.reach
     }
@@ -284,6 +336,7 @@ impl Merge {
             let (block, slot) = split(posting);
             given.remove(block, slot);
         }
+        given.shrink();
         given
     }
 

@@ -115,9 +115,12 @@ proptest! {
         filter in filters(),
         condition in conditions(),
         chunk in 1..9_usize,
-        wanted in 1..20_usize,
+        wanted in prop_oneof![6 => 1..20_usize, 1 => 20..400_usize, 1 => Just(usize::MAX)],
+        in_order in any::<bool>(),
+        keeps in 1..4_u32,
         memory in prop::sample::select(vec![0, 2_000, 5_000, 20_000, MEMORY, MEMORY, MEMORY]),
         lost in prop::option::of(prop::collection::hash_set(0..60_u32, 0..12)),
+        late in prop::option::of((1..8_usize, 1..40_usize)),
         stop_at in prop::collection::hash_set(0..200_u32, 0..9),
     ) {
         let heap = HeapRegion::new(2_000 * UNIT);
@@ -125,9 +128,16 @@ proptest! {
         let filter: Filter = filter.into_iter().collect();
         let lost = lost.unwrap_or_default();
         let mut near = Sorted::new(&world, chunk, &lost);
+        if let Some((every, by)) = late {
+            near = near.late(every, by);
+        }
+        let live = rows.iter().filter(|row| !row.dead).count();
         let mut expected = linear(&world, &rows, &order, &filter, condition.as_ref(), None);
         let mut scan =
             Scan::new(order.clone(), filter, condition.clone(), ATTRIBUTES, wanted, memory);
+        if !in_order {
+            scan = scan.as_found();
+        }
 
         let (mut found, mut asked) = (Vec::new(), 0);
         loop {
@@ -140,18 +150,24 @@ proptest! {
                     let bound = scan.bound(&world.postings, &near);
                     let proved = bound.is_none_or(|bound| order.rank_of(row.score) <= bound);
                     prop_assert!(proved, "{row:?} before {bound:?}");
+                    if !row.posting.is_multiple_of(keeps) {
+                        scan.pass_over();
+                    }
                     found.push(row);
                 }
                 Ok(None) => break,
                 Err(error) => prop_assert_eq!(error, Error::Stopped),
             }
         }
-        if condition.is_some() {
-            // Where the condition ends the search, nobody meets the rows that the graph has lost.
+        let is_sure = lost.is_empty() && late.is_none() || in_order && (wanted >= live || memory == 0);
+        if !is_sure && (in_order || condition.is_some()) {
+            // In order, what the graph has missed may come too late; and where the condition ends the search,
+            // nobody meets it.
             let given: HashSet<u32> = found.iter().map(|row| row.posting).collect();
             let is_lost = |id: u32| {
                 let (block, slot) = world.postings.live(id).unwrap();
-                block.node(slot).is_some_and(|node| lost.contains(&node))
+                let is_lost = |node| late.is_some() || lost.contains(&node);
+                block.node(slot).is_some_and(is_lost)
             };
             expected.retain(|&id, _| given.contains(&id) || !is_lost(id));
         }
@@ -159,10 +175,20 @@ proptest! {
         let statistics = scan.statistics();
         prop_assert_eq!(statistics.given, found.len() as u64);
         if statistics.passes == 0 && condition.is_none() {
-            prop_assert_eq!(statistics.near_rows + statistics.zone_rows, found.len() as u64);
+            let scored = statistics.near_rows + statistics.zone_rows;
+            prop_assert_eq!(scored, found.len() as u64 + statistics.late);
         }
-        // Only rows that the graph has lost may come late.
-        let known = found.into_iter().filter(|row| row.node.is_none_or(|node| !lost.contains(&node)));
+        if is_sure {
+            prop_assert_eq!(statistics.late, 0);
+        }
+        // As they are found, rows that the graph has lost may come late.
+        let known = found.into_iter().filter(|row| {
+            if in_order {
+                row.posting.is_multiple_of(keeps)
+            } else {
+                late.is_none() && row.node.is_none_or(|node| !lost.contains(&node))
+            }
+        });
         prop_assert!(is_ascending(&order, known));
     }
 

@@ -108,6 +108,7 @@ pub(super) struct Sorted<'a, 'r> {
     /// How many of the settled it is not sure to have seen everything before.
     pub(super) margin: usize,
     pub(super) overflows: bool,
+    released: bool,
     /// Distances that were asked for.
     pub(super) measured: usize,
 }
@@ -126,14 +127,25 @@ impl<'a, 'r> Sorted<'a, 'r> {
             chunk,
             margin: 0,
             overflows: false,
+            released: false,
             measured: 0,
         }
+    }
+
+    /// Has every so manieth node settled only after so many others that are farther away, of which the
+    /// stream knows nothing when it tells how far it has seen.
+    pub(super) fn late(mut self, every: usize, by: usize) -> Self {
+        for at in (0..self.order.len()).rev().filter(|at| at % every == 0) {
+            let end = (at + by).min(self.order.len() - 1);
+            self.order[at..=end].rotate_left(1);
+        }
+        self
     }
 }
 
 impl Near for Sorted<'_, '_> {
     fn advance(&mut self) -> bool {
-        if self.overflows {
+        if self.overflows || self.released {
             return false;
         }
         self.has_begun = true;
@@ -150,7 +162,7 @@ impl Near for Sorted<'_, '_> {
     }
 
     fn frontier(&self, _care: Care) -> f64 {
-        if self.overflows || !self.has_begun {
+        if self.overflows || self.released || !self.has_begun {
             return f64::NEG_INFINITY;
         }
         if self.settled == self.order.len() {
@@ -196,7 +208,11 @@ impl Near for Sorted<'_, '_> {
     }
 
     fn bytes(&self) -> usize {
-        self.settled * 16
+        if self.released { 0 } else { self.settled * 16 }
+    }
+
+    fn release(&mut self) {
+        self.released = true;
     }
 }
 
