@@ -2,8 +2,12 @@
 //! and filter after the other.
 //!
 //! The words of the command line choose among them by parts of their names; a number is how many
-//! rows there are, those past the end of the data being copies with noise. Times are of the second of
-//! two rounds of all queries, and `first` is the median of the first.
+//! rows there are, those past the end of the data being copies with noise. `k=50,300` asks for so many
+//! rows in place of ten, `wanted=10` tells the search another number, and `heap=0.1` lets the caller keep
+//! a tenth of the rows that it is given and go on until it has as many as it asks for. Each is done with rows
+//! as they are found and in order, with `in_order=1` in order alone; `queries=50` asks only so many queries. `late` is how many
+//! rows in a thousand came after one that sorts behind them. Times are of the second of two rounds of
+//! all queries, and `first` is the median of the first.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -33,7 +37,6 @@ const ATTRIBUTES: usize = NAMES.len();
 const DAY: f64 = 86_400e6;
 /// Days from the first row to the last.
 const DAYS: f64 = 7_800.0;
-const K: usize = 10;
 const MEMORY: usize = 4 << 20;
 
 /// Orders, greater is better; the time is 0 at the newest row. The last ones mix in attributes that
@@ -84,6 +87,52 @@ const ORDERS: [(&str, &str); 14] = [
         "0.5 * (1 - distance) + 0.3 * exp(rate * created_at / 3600000000) + 0.2 * importance",
     ),
 ];
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+struct Ask {
+    k: usize,
+    wanted: usize,
+    /// The part of the rows that the caller keeps.
+    heap: f64,
+    as_found: bool,
+}
+
+impl Ask {
+    /// Every combination of what the words name.
+    fn all(words: &[String]) -> Vec<Ask> {
+        let values = |name: &str, usual: f64| -> Vec<f64> {
+            let found = words.iter().find_map(|word| word.strip_prefix(name));
+            found.map_or(vec![usual], |text| {
+                let numbers = text.split(',').map(|text| text.parse());
+                numbers.map(|number| number.expect("a number")).collect()
+            })
+        };
+        let (ks, wanted) = (values("k=", 10.0), values("wanted=", 0.0));
+        let heaps = values("heap=", 1.0).into_iter();
+        // 1 is in order.
+        let ways = words.iter().find_map(|word| word.strip_prefix("in_order="));
+        let ways: Vec<bool> = ways.map_or(vec![true, false], |ways| vec![ways != "1"]);
+        let both = heaps.flat_map(|heap| ways.iter().map(|&way| (heap, way)).collect::<Vec<_>>());
+        let asks = both.flat_map(|(heap, as_found)| {
+            let of = |&k: &f64| Ask {
+                k: k as usize,
+                wanted: if wanted[0] > 0.0 { wanted[0] } else { k } as usize,
+                heap,
+                as_found,
+            };
+            ks.iter().map(of).collect::<Vec<_>>()
+        });
+        asks.collect()
+    }
+
+    /// Whether the caller keeps a row.
+    fn keeps(self, id: u32) -> bool {
+        let word = (u64::from(id) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let word = (word ^ word >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (((word ^ word >> 32) >> 11) as f64 / (1_u64 << 53) as f64) < self.heap
+    }
+}
 
 struct Memories<'r> {
     index: Index<'r>,
@@ -161,14 +210,21 @@ impl<'r> Memories<'r> {
     }
 
     /// Asks every query and prints a line.
-    fn run<O: Order + Clone>(&self, name: &str, queries: &[Vec<u8>], order: &O, filter: &Filter) {
+    fn run<O: Order + Clone>(
+        &self,
+        ask: Ask,
+        name: &str,
+        queries: &[Vec<u8>],
+        order: &O,
+        filter: &Filter,
+    ) {
         let (graph, postings) = (self.index.graph(), self.index.postings());
-        let (mut hits, mut total) = (0, 0);
+        let (mut hits, mut total, mut late) = (0, 0, 0);
         let mut times = [Vec::new(), Vec::new()];
         let mut sums = [0; 5];
         let truth: Vec<Truth> = queries
             .iter()
-            .map(|query| self.truth(query, order, filter))
+            .map(|query| self.truth(ask, query, order, filter))
             .collect();
         // All queries once before any is asked again, so that the caches have forgotten the first.
         for times in &mut times {
@@ -176,17 +232,30 @@ impl<'r> Memories<'r> {
                 let start = Instant::now();
                 let probe = graph.probe(query).expect("a query has a direction");
                 let mut near = GraphNear::new(*graph, probe, 40);
-                let mut scan =
-                    Scan::new(order.clone(), filter.clone(), None, ATTRIBUTES, K, MEMORY);
-                let found: Vec<_> = std::iter::from_fn(|| {
+                let (order, filter) = (order.clone(), filter.clone());
+                let mut scan = Scan::new(order, filter, None, ATTRIBUTES, ask.wanted, MEMORY);
+                if ask.as_found {
+                    scan = scan.as_found();
+                }
+                let mut found = Vec::new();
+                while found.len() < ask.k {
                     let row = scan.next(postings, &mut near, &mut || false);
-                    row.expect("nobody stops it")
-                })
-                .take(K)
-                .collect();
+                    let Some(row) = row.expect("nobody stops it") else {
+                        break;
+                    };
+                    match ask.keeps(row.posting) {
+                        true => found.push(row),
+                        false => scan.pass_over(),
+                    }
+                }
                 times.push(start.elapsed().as_secs_f64() * 1e6);
 
                 assert_eq!(found.len(), truth.count, "an answer is never short");
+                let mut last = f64::INFINITY;
+                for score in found.iter().filter_map(|row| row.score) {
+                    late += u64::from(score > last);
+                    last = last.min(score);
+                }
                 let good = found.iter().filter(|row| truth.has(row.posting));
                 hits += good.count();
                 total += truth.count;
@@ -207,8 +276,9 @@ impl<'r> Memories<'r> {
         let mut means = sums.map(|sum| sum / (2 * queries.len() as u64)).into_iter();
         let mut mean = || means.next().unwrap_or_default();
         println!(
-            "{name:<24}{:>8.4}{:>9.0}{:>9.0}{:>9.0}{:>9}{:>7}{:>7}{:>7}{:>7}",
+            "{name:<24}{:>8.4}{:>8.2}{:>9.0}{:>9.0}{:>9.0}{:>9}{:>7}{:>7}{:>7}{:>7}",
             hits as f64 / total as f64,
+            late as f64 * 1e3 / total as f64,
             quantile(&mut warm, 0.5),
             quantile(&mut warm, 0.95),
             quantile(&mut cold, 0.5),
@@ -221,7 +291,7 @@ impl<'r> Memories<'r> {
     }
 
     /// The true answer, by a linear scan.
-    fn truth<O: Order>(&self, query: &[u8], order: &O, filter: &Filter) -> Truth {
+    fn truth<O: Order>(&self, ask: Ask, query: &[u8], order: &O, filter: &Filter) -> Truth {
         let graph = self.index.graph();
         let probe = graph.probe(query).expect("a query has a direction");
         let mut distances = Vec::with_capacity(self.nodes.len());
@@ -229,17 +299,16 @@ impl<'r> Memories<'r> {
         let mut ranks: Vec<(u64, u32)> = (0..)
             .zip(self.rows.iter().zip(distances))
             .map(|(id, (keys, distance))| (id, Row { keys, nulls: 0 }, distance))
-            .filter(|(_, row, _)| filter.matches_row(row))
+            .filter(|(id, row, _)| filter.matches_row(row) && ask.keeps(*id))
             .map(|(id, row, distance)| (order.rank(Some(distance), &row), id))
             .collect();
         ranks.sort_unstable();
-        let count = ranks.len().min(K);
+        let count = ranks.len().min(ask.k);
         let worst = ranks[..count].last().map_or(0, |(rank, _)| *rank);
         ranks.retain(|(rank, _)| *rank <= worst);
-        Truth {
-            count,
-            good: ranks.into_iter().map(|(_, id)| id).collect(),
-        }
+        let mut good: Vec<u32> = ranks.into_iter().map(|(_, id)| id).collect();
+        good.sort_unstable();
+        Truth { count, good }
     }
 }
 
@@ -247,13 +316,13 @@ impl<'r> Memories<'r> {
 struct Truth {
     /// How many rows there are to find.
     count: usize,
-    /// The rows that are as good as the last of them.
+    /// The rows that are as good as the last of them, ascending.
     good: Vec<u32>,
 }
 
 impl Truth {
     fn has(&self, id: u32) -> bool {
-        self.good.contains(&id)
+        self.good.binary_search(&id).is_ok()
     }
 }
 
@@ -329,6 +398,13 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
+    let asks = Ask::all(&words);
+    let most = words.iter().find_map(|word| word.strip_prefix("queries="));
+    let most = most.map_or(usize::MAX, |most| most.parse().expect("a number"));
+    let words: Vec<String> = words
+        .into_iter()
+        .filter(|word| !word.contains('='))
+        .collect();
     let count = words.iter().find_map(|word| word.parse().ok());
     let chosen = |name: &str| {
         let mut names = words
@@ -341,21 +417,39 @@ fn main() {
     let count = count.unwrap_or(data.len());
     let heap = HeapRegion::new((count * 3_000).next_multiple_of(1 << 26));
     let memories = Memories::build(&heap, &data, count);
-    let queries: Vec<Vec<u8>> = (0..data.query_count())
+    let queries: Vec<Vec<u8>> = (0..data.query_count().min(most))
         .map(|at| bytes(data.query(at)))
         .collect();
     println!(
-        "{:<24}{:>8}{:>9}{:>9}{:>9}{:>9}{:>7}{:>7}{:>7}{:>7}",
-        "", "overlap", "p50 us", "p95", "first", "graph", "near", "zone", "blocks", "bounds"
+        "{:<24}{:>8}{:>8}{:>9}{:>9}{:>9}{:>9}{:>7}{:>7}{:>7}{:>7}",
+        "",
+        "overlap",
+        "late",
+        "p50 us",
+        "p95",
+        "first",
+        "graph",
+        "near",
+        "zone",
+        "blocks",
+        "bounds"
     );
-    for (name, text) in ORDERS {
-        if chosen(name) {
-            memories.run(name, &queries, &ranking(text), &Filter::default());
+    for ask in asks {
+        let how = if ask.as_found { "as found" } else { "in order" };
+        println!(
+            "{how}, k = {}, wanted = {}, kept: {}",
+            ask.k, ask.wanted, ask.heap
+        );
+        for (name, text) in ORDERS {
+            if chosen(name) {
+                let order = ranking(text);
+                memories.run(ask, name, &queries, &order, &Filter::default());
+            }
         }
-    }
-    for (name, filter) in filters(&memories) {
-        if chosen(&name) {
-            memories.run(&name, &queries, &ranking("-distance"), &filter);
+        for (name, filter) in filters(&memories) {
+            if chosen(&name) {
+                memories.run(ask, &name, &queries, &ranking("-distance"), &filter);
+            }
         }
     }
 }
