@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 
 use crate::machine::{self, Size};
 
@@ -13,6 +13,7 @@ static SHARED_MEMORY_SIZE: GucSetting<i32> = GucSetting::<i32>::new(0);
 static EF_SEARCH: GucSetting<i32> = GucSetting::<i32>::new(40);
 static RECENCY_WEIGHT: GucSetting<f64> = GucSetting::<f64>::new(0.3);
 static IMPORTANCE_WEIGHT: GucSetting<f64> = GucSetting::<f64>::new(0.0);
+static SCAN_ORDER: GucSetting<ScanOrder> = GucSetting::<ScanOrder>::new(ScanOrder::Strict);
 static ENABLE_ORDER_PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
 static BASE_DECAY_RATE: GucSetting<f64> = GucSetting::<f64>::new(0.1);
 
@@ -31,6 +32,22 @@ pub fn shared_memory_size() -> &'static Size {
 /// Candidates that a search keeps while it walks the graph.
 pub fn ef_search() -> u32 {
     EF_SEARCH.get().unsigned_abs()
+}
+
+/// How a scan gives out its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+pub enum ScanOrder {
+    /// No row comes after one that sorts behind it.
+    #[name = c"strict"]
+    Strict,
+    /// A row that the graph finds late comes late.
+    #[name = c"relaxed"]
+    Relaxed,
+}
+
+/// How a scan gives out its rows.
+pub fn scan_order() -> ScanOrder {
+    SCAN_ORDER.get()
 }
 
 /// Whether the planner may leave the order of a score to an index.
@@ -77,6 +94,15 @@ pub fn define(preloading: bool) {
         &EF_SEARCH,
         1,
         10_000,
+        GucContext::Userset,
+        GucFlags::EXPLAIN,
+    );
+    GucRegistry::define_enum_guc(
+        c"chronomind.scan_order",
+        c"Whether a scan of a chrono index keeps to the order in which rows were asked for.",
+        c"A row that the graph finds after others that sort behind it is left out where the order is strict, \
+          and comes late where it is relaxed. Within a LIMIT, and without one, strict scans find what there is.",
+        &SCAN_ORDER,
         GucContext::Userset,
         GucFlags::EXPLAIN,
     );

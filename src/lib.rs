@@ -24,6 +24,7 @@ pub extern "C-unwind" fn _PG_init() {
         preload::mark();
         shmem::install();
         planner::hook::install();
+        am::callbacks::install();
     }
     guc::define(preloading);
     pg::startup::reserve_settings(c"chronomind");

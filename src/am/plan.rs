@@ -38,7 +38,7 @@ pub struct Plan {
     /// What is true of the rows, distance included. Postgres looks at it again, so that a scan may
     /// ignore it.
     pub condition: Option<Program>,
-    /// How many rows will probably be asked for.
+    /// How many rows will probably be asked for; those of an index that has no more are given out in full.
     pub wanted: usize,
 }
 
@@ -52,7 +52,7 @@ impl Plan {
             Order::Distance(vector) => (Some(vector), Ordering::Nearest(Nearest)),
             Order::Score(bytes) => {
                 let query = ScoreQuery::decode(&bytes)?;
-                return Plan::of_score(query, request.filter, columns);
+                return Plan::of_score(query, request.filter, request.rows, columns);
             }
         };
         Ok(Plan {
@@ -60,11 +60,16 @@ impl Plan {
             ordering,
             filter: request.filter,
             condition: None,
-            wanted: WANTED,
+            wanted: request.rows.unwrap_or(WANTED),
         })
     }
 
-    fn of_score(query: ScoreQuery, filter: Filter, columns: &Columns) -> Result<Plan> {
+    fn of_score(
+        query: ScoreQuery,
+        filter: Filter,
+        rows: Option<usize>,
+        columns: &Columns,
+    ) -> Result<Plan> {
         if let Some(vector) = &query.vector {
             columns.check_bytes(vector)?;
         }
@@ -76,8 +81,9 @@ impl Plan {
         let compile = |expr: &Expr| {
             Program::compile(expr, columns.metric, resolve, &query.parameters).map_err(unfit)
         };
-        let wanted = match &text.wanted {
-            Some(wanted) => {
+        let wanted = match (rows, &text.wanted) {
+            (Some(rows), _) => rows,
+            (None, Some(wanted)) => {
                 // The same for every row, so that no attribute is known.
                 let rows = Program::compile(wanted, columns.metric, |_| None, &query.parameters)
                     .map_err(unfit)?
@@ -88,7 +94,7 @@ impl Plan {
                     WANTED
                 }
             }
-            None => WANTED,
+            (None, None) => WANTED,
         };
         let ranking = Ranking {
             program: compile(&text.score)?,

@@ -22,6 +22,8 @@ pub struct Request {
     pub order: Order,
     /// What their attributes must be.
     pub filter: Filter,
+    /// How many rows will be asked for, all of them beyond those that there are. `None` where nobody told.
+    pub rows: Option<usize>,
     /// The filter lets more rows pass than the conditions do: Postgres looks at each again.
     pub recheck: bool,
 }

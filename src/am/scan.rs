@@ -94,6 +94,14 @@ impl Scan {
         Ok(self.last.map(|found| Tid::unpack(found.tid)))
     }
 
+    /// Tells that the last row did not pass what is above the scan, so that its place in the order does not
+    /// matter.
+    pub fn pass_over(&mut self) {
+        if let Source::Memory(memory) = &mut self.source {
+            memory.search.pass_over();
+        }
+    }
+
     /// What is known of the row that [`Scan::next_row`] returned last.
     pub fn last(&self) -> Option<Found> {
         self.last
@@ -139,6 +147,10 @@ impl InMemory {
             plan.wanted,
             settings::work_memory(),
         );
+        let search = match guc::scan_order() {
+            guc::ScanOrder::Strict => search,
+            guc::ScanOrder::Relaxed => search.as_found(),
+        };
         InMemory {
             index,
             memory,

@@ -5,6 +5,7 @@
 //! catches that, and the panics of Rust, so that destructors run.
 #![allow(unsafe_code)]
 
+mod asked;
 mod checking;
 mod ordered_scan;
 mod planning;
@@ -34,6 +35,7 @@ use pgrx::pg_sys::{self, Datum};
 use pgrx::{PgBox, PgLogLevel, PgMemoryContexts, PgSqlErrorCode, ereport, pg_guard};
 use std::ffi::{c_char, c_int, c_void};
 
+pub use asked::install;
 pub use ordered_scan::OrderedScan;
 pub use planning::is_ours;
 pub use reloptions::define as define_options;
@@ -277,6 +279,8 @@ pub fn query_vector(call: Call, number: usize, columns: &Columns) -> Result<Opti
 struct ScanState {
     columns: Columns,
     recheck: bool,
+    /// Rows that had passed everything above the scan when it was last asked for one.
+    passed: Option<i64>,
     scan: Scan,
 }
 
@@ -295,6 +299,7 @@ unsafe extern "C-unwind" fn begin_scan(
         let state = ScanState {
             columns,
             recheck: false,
+            passed: None,
             scan,
         };
         (*descriptor).opaque = PgMemoryContexts::CurrentMemoryContext
@@ -321,6 +326,7 @@ unsafe extern "C-unwind" fn rescan(
         let state = &mut *scan.opaque.cast::<ScanState>();
         let request = scan_keys::request(keys, orders, &state.columns).or_raise();
         state.recheck = request.recheck;
+        state.passed = None;
         let relation = Relation::from_raw(scan.indexRelation);
         state
             .scan
@@ -362,6 +368,11 @@ unsafe extern "C-unwind" fn get_tuple(
     unsafe {
         let scan = &mut *scan;
         let state = &mut *scan.opaque.cast::<ScanState>();
+        let passed = asked::passed(scan);
+        if passed.is_some() && passed == state.passed {
+            state.scan.pass_over();
+        }
+        state.passed = passed;
         let Some(tid) = state.scan.next_row().or_raise() else {
             return false;
         };

@@ -1,5 +1,6 @@
 //! Scan keys, decoded.
 
+use super::asked;
 use crate::am::columns::Columns;
 use crate::am::request::{Order, Request};
 use crate::error::{Error, Result};
@@ -51,8 +52,11 @@ pub unsafe fn request(
         [key] => unsafe { order(key, columns)? },
         _ => return Err(Error::bug("a scan in two orders")),
     };
+    // SAFETY: by the caller.
+    let rows = orders.first().and_then(|key| unsafe { asked::rows(key) });
     Ok(Request {
         order,
+        rows,
         filter: conditions.into_iter().collect(),
         recheck,
     })
