@@ -32,7 +32,7 @@ BEGIN
 END $$;
 CREATE FUNCTION found(query vector, k int, diversity float8, index regclass DEFAULT NULL, w float8 DEFAULT 0.3) RETURNS int[] LANGUAGE sql AS $$
     SELECT array_agg((memory).id ORDER BY place) FROM chrono_search(NULL::memories, query, k, as_of => '2024-06-02', recency_weight => w,
-        diversity => diversity, index => found.index) WITH ORDINALITY AS s (memory, score, distance, recency, importance, place)
+        diversity => diversity, index => found.index) WITH ORDINALITY AS s (memory, score, distance, recency, importance, similarity, place)
 $$;
 SELECT k, diversity, count(*), count(*) FILTER (WHERE found(query, k, diversity) = mmr(query, k, diversity)) AS same,
     count(*) FILTER (WHERE found(query, k, diversity, 'l2_idx') = mmr(query, k, diversity, '<->')) AS same_in_l2
