@@ -11,19 +11,19 @@ CREATE INDEX ti ON mallory.t USING chrono (e vector_cosine_ops, mallory.f(id));
 CREATE INDEX tp ON mallory.t USING chrono (e vector_cosine_ops) WHERE mallory.p(id);
 CREATE FUNCTION mallory.boom() RETURNS void VOLATILE LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE NOTICE 'as %, superuser %, row_security %', current_user, current_setting('is_superuser'), current_setting('row_security');
+    RAISE NOTICE 'as %, row_security %', current_user, current_setting('row_security');
     PERFORM set_config('row_security', 'off', false);
     BEGIN
         EXECUTE 'ALTER ROLE check_mallory SUPERUSER';
-    EXCEPTION WHEN OTHERS THEN RAISE NOTICE '%', SQLERRM;
+    EXCEPTION WHEN OTHERS THEN RAISE NOTICE '%', SQLSTATE;
     END;
     BEGIN
         EXECUTE 'SET ROLE NONE';
-    EXCEPTION WHEN OTHERS THEN RAISE NOTICE '%', SQLERRM;
+    EXCEPTION WHEN OTHERS THEN RAISE NOTICE '%', SQLSTATE;
     END;
     BEGIN
         EXECUTE 'CREATE TEMP TABLE trap ()';
-    EXCEPTION WHEN OTHERS THEN RAISE NOTICE '%', SQLERRM;
+    EXCEPTION WHEN OTHERS THEN RAISE NOTICE '%', SQLSTATE;
     END;
 END $$;
 CREATE OR REPLACE FUNCTION mallory.f(int) RETURNS float8 IMMUTABLE LANGUAGE plpgsql AS 'BEGIN PERFORM mallory.boom(); RETURN 1; END';

@@ -61,7 +61,13 @@ SET search_path = public;
 EXPLAIN (COSTS OFF) SELECT id FROM pay ORDER BY (e <=> '[1,2,3]') + salary LIMIT 2;
 SET plan_cache_mode = force_generic_plan;
 PREPARE generic(vector, float8) AS SELECT id FROM pay WHERE salary > $2 ORDER BY (e <=> $1) + salary LIMIT 2;
-EXPLAIN (COSTS OFF, FORMAT json) EXECUTE generic('[1,2,3]', 4000);
+CREATE FUNCTION order_by(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (COSTS OFF, VERBOSE, FORMAT json) ' || query INTO plan;
+    RETURN plan #>> '{0,Plan,Plans,0,Order By}';
+END $$;
+SELECT order_by('EXECUTE generic(''[1,2,3]'', 4000)');
 EXECUTE generic('[1,2,3]', 4000);
 EXECUTE generic('[1,2,3]', 6000);
 RESET plan_cache_mode;
@@ -75,10 +81,10 @@ SELECT id FROM parts ORDER BY (e <=> '[1,2,3]') + salary LIMIT 3;
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET min_parallel_table_scan_size = 0;
-SELECT name, set_config(name, 'on', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+SELECT set_config(name, 'on', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
 SELECT id FROM pay ORDER BY (e <=> '[1,2,3]') + salary LIMIT 3;
 SELECT id FROM parts ORDER BY (e <=> '[1,2,3]') + salary LIMIT 3;
-SELECT name, set_config(name, 'off', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+SELECT set_config(name, 'off', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
 
 -- What chrono_explain counts can tell how far hidden rows are: it counts for those only who may read all.
 CREATE ROLE texts_carol;
