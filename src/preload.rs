@@ -15,9 +15,14 @@ pub fn mark() {
     PRELOADED.store(true, Ordering::Relaxed);
 }
 
+/// Whether the library was loaded at server start.
+pub fn is_done() -> bool {
+    PRELOADED.load(Ordering::Relaxed)
+}
+
 /// Fails unless the library was loaded at server start.
 pub fn require() -> Result<()> {
-    if PRELOADED.load(Ordering::Relaxed) {
+    if is_done() {
         return Ok(());
     }
     Err(missing())

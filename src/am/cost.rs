@@ -4,10 +4,14 @@
 //! thousand nodes, however large the table is; that is the cost before the first row. For every
 //! further row it follows the links of another node. A score that is not the distance alone has the
 //! search look into some zones of rows as well, and one that prefers large distances, or a filter
-//! that few rows pass, into all of them. What the rows themselves cost to fetch, the planner adds.
+//! that few rows pass, into all of them. So does a scan without an order. An index that does not fit
+//! memory is read from its pages each time. What the rows themselves cost to fetch, the planner adds.
+//!
+//! Every cost is finite: infinity minus infinity, which the planner computes, is NaN, and a path of that
+//! cost is neither cheaper nor dearer than any other.
 
 use chronomind_core::postings::BLOCK;
-use chronomind_core::score::Expr;
+use chronomind_core::score::{Binary, Expr, Unary};
 
 use super::direction::{Direction, Trust, direction};
 use super::text::QueryText;
@@ -39,6 +43,18 @@ pub fn is_bounded(text: &QueryText) -> bool {
     text.predicate.as_ref().is_some_and(falls)
 }
 
+/// True where a condition leaves out more than rows without a distance, of which the planner knows.
+pub fn is_selective(predicate: &Expr) -> bool {
+    match predicate {
+        Expr::Binary(Binary::And, left, right) => is_selective(left) || is_selective(right),
+        Expr::Binary(Binary::Or, left, right) => is_selective(left) && is_selective(right),
+        Expr::Unary(Unary::Not, argument) => {
+            !matches!(&**argument, Expr::Unary(Unary::IsNull, value) if **value == Expr::Distance)
+        }
+        _ => true,
+    }
+}
+
 /// What is known about a scan when it is planned.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
@@ -60,6 +76,8 @@ pub struct Plan {
     pub operator_cost: f64,
     /// The planner's cost of an index entry.
     pub entry_cost: f64,
+    /// What it costs to read the pages of an index that memory is too small for.
+    pub pages_cost: f64,
 }
 
 /// Costs in the planner's unit.
@@ -71,9 +89,49 @@ pub struct Cost {
     pub total: f64,
 }
 
+impl Cost {
+    /// Of a path that must not be taken while there is any other: above what the server adds to the
+    /// cost of a path that a setting turns off, before PostgreSQL 18.
+    pub const PROHIBITIVE: Cost = Cost {
+        startup: 1e15,
+        total: 1e15,
+    };
+
+    fn plus(self, more: f64) -> Cost {
+        Cost {
+            startup: self.startup + more,
+            total: self.total + more,
+        }
+    }
+}
+
 impl Plan {
+    /// The cost of a scan for the rows that meet the conditions, in no order: the attributes of all rows
+    /// are compared, since rows that are equal in one need not be near in the order of arrival.
+    pub fn unordered(&self) -> Cost {
+        let rows = self.rows.max(1.0);
+        let compared = rows * self.conditions.max(1) as f64 * self.operator_cost;
+        let zones = rows / BLOCK as f64 * self.operator_cost;
+        let passed = rows * self.selectivity * self.entry_cost;
+        let setup = SETUP * self.operator_cost;
+        Cost {
+            startup: setup,
+            total: setup + compared + zones + passed,
+        }
+        .plus(self.pages_cost)
+    }
+
     /// The cost of a scan in the order of a distance or score.
     pub fn ordered(&self) -> Cost {
+        if self.pages_cost > 0.0 {
+            // All rows are ranked before the first is given out.
+            let each = self.entry_cost + (1 + self.conditions) as f64 * self.operator_cost;
+            let ranked = SETUP * self.operator_cost + self.rows.max(1.0) * each + self.pages_cost;
+            return Cost {
+                startup: ranked,
+                total: ranked,
+            };
+        }
         let rows = self.rows.max(1.0);
         let each = self.entry_cost + (1 + self.conditions) as f64 * self.operator_cost;
         let setup = SETUP * self.operator_cost;
@@ -141,6 +199,7 @@ mod tests {
         ef_search: 40,
         operator_cost: 0.0025,
         entry_cost: 0.005,
+        pages_cost: 0.0,
     };
 
     #[test]
@@ -190,6 +249,51 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_planned_costs_something_finite() {
+        for rows in [0.0, 1.0, 1e12] {
+            for selectivity in [0.0, 1e-9, 1.0] {
+                for pages_cost in [0.0, 1e9] {
+                    let plan = Plan {
+                        rows,
+                        selectivity,
+                        pages_cost,
+                        ..PLAN
+                    };
+                    for cost in [plan.ordered(), plan.unordered()] {
+                        assert!(cost.startup > 0.0 && cost.startup <= cost.total);
+                        assert!(cost.total.is_finite() && cost.total < Cost::PROHIBITIVE.total);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_an_order_a_narrow_condition_is_cheaper_than_a_wide_one() {
+        let narrow = Plan {
+            selectivity: 1e-4,
+            conditions: 1,
+            ..PLAN
+        };
+        let wide = Plan {
+            selectivity: 0.5,
+            ..narrow
+        };
+        assert!(narrow.unordered().total < wide.unordered().total);
+        assert!(narrow.unordered().total > narrow.rows * narrow.operator_cost);
+    }
+
+    #[test]
+    fn what_is_read_from_pages_costs_more() {
+        let read = Plan {
+            pages_cost: 10_000.0,
+            ..PLAN
+        };
+        assert!(read.ordered().startup > PLAN.ordered().total);
+        assert!(read.unordered().startup > PLAN.unordered().total);
+    }
+
+    #[test]
     fn an_empty_index_costs_little() {
         let empty = Plan { rows: 0.0, ..PLAN };
         assert!(empty.ordered().total < 2.0);
@@ -209,6 +313,9 @@ mod tests {
         assert!(bounded(
             "distance WHERE importance > 1 AND 1 - distance > $1"
         ));
+        let selective = |text: &str| is_selective(&text.parse().unwrap());
+        assert!(!selective("NOT distance IS NULL"));
+        assert!(selective("NOT distance IS NULL AND distance < 1"));
         assert!(!bounded("distance WHERE distance > 1"));
         assert!(!bounded("distance WHERE importance > 1"));
     }

@@ -18,3 +18,9 @@ pub fn milliseconds() -> u64 {
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
     time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
 }
+
+/// When the statement at hand began, in microseconds.
+pub fn statement_start() -> i64 {
+    // SAFETY: looks at a variable.
+    unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
+}

@@ -1,6 +1,7 @@
 //! Safe wrappers of what the server offers.
 #![allow(unsafe_code)]
 
+pub mod asked;
 pub mod attribute;
 pub mod buffer;
 pub mod call;

@@ -23,8 +23,10 @@ use super::predicate;
 use super::target::Target;
 use super::translate::Translator;
 use crate::am::callbacks::is_ours;
+use crate::am::hook_watch;
 use crate::am::text::QueryText;
 use crate::guc;
+use crate::pg::asked;
 use crate::pg::index_info::IndexInfo;
 use crate::pg::node::{Constant, Node, Shape, is_built_in};
 
@@ -45,6 +47,7 @@ pub fn install() {
         PREVIOUS.get_or_init(|| {
             let previous = pg_sys::set_rel_pathlist_hook;
             pg_sys::set_rel_pathlist_hook = Some(set_rel_pathlist);
+            hook_watch::is_ours(asked::pathlist_hook());
             previous
         });
     }
@@ -57,13 +60,17 @@ unsafe extern "C-unwind" fn set_rel_pathlist(
     number: pg_sys::Index,
     entry: *mut pg_sys::RangeTblEntry,
 ) {
+    hook_watch::asked();
     // SAFETY: Postgres gives valid structures, and whoever was asked before us gets the same.
     unsafe {
         if let Some(Some(previous)) = PREVIOUS.get() {
             pg_sys::ffi::pg_guard_ffi_boundary(|| previous(root, rel, number, entry));
         }
-        if guc::enable_order_pushdown() && is_plain_table(rel, entry) && wants_first_rows(root) {
+        let may_offer = is_plain_table(rel, entry) && has_plain_scan(rel);
+        if guc::enable_order_pushdown() && may_offer && wants_first_rows(root) {
             offer_paths(root, rel);
+            // The costs of our own paths were estimated, too.
+            hook_watch::asked();
         }
     }
 }
@@ -81,24 +88,33 @@ unsafe fn is_plain_table(rel: *mut pg_sys::RelOptInfo, entry: *mut pg_sys::Range
     }
 }
 
+/// False where another library reads the table in a way of its own only: the table's own pages then need
+/// not have all of its rows.
+///
+/// # Safety
+/// The planner's structure.
+unsafe fn has_plain_scan(rel: *mut pg_sys::RelOptInfo) -> bool {
+    use pg_sys::NodeTag::{T_BitmapHeapScan, T_IndexOnlyScan, T_IndexScan, T_SeqScan};
+    // SAFETY: by the caller; the list is of Path nodes.
+    unsafe {
+        let paths = PgList::<pg_sys::Path>::from_pg((*rel).pathlist);
+        let is_plain = |path: *mut pg_sys::Path| {
+            matches!(
+                (*path).pathtype,
+                T_SeqScan | T_IndexScan | T_IndexOnlyScan | T_BitmapHeapScan
+            )
+        };
+        paths.is_empty() || paths.iter_ptr().any(is_plain)
+    }
+}
+
 /// # Safety
 /// The planner's structure.
 unsafe fn wants_first_rows(root: *mut pg_sys::PlannerInfo) -> bool {
     // SAFETY: by the caller.
     unsafe {
-        let parse = &*(*root).parse;
-        let asks_for_order_alone = parse.groupClause.is_null()
-            && parse.groupingSets.is_null()
-            && parse.distinctClause.is_null()
-            && parse.setOperations.is_null()
-            && parse.havingQual.is_null()
-            && !parse.hasAggs
-            && !parse.hasWindowFuncs
-            && parse.limitOption != pg_sys::LimitOption::LIMIT_OPTION_WITH_TIES
-            && !(*root).sort_pathkeys.is_null()
-            && std::ptr::eq((*root).query_pathkeys, (*root).sort_pathkeys);
         // Cursors, and subqueries under a LIMIT, have a fraction without a LIMIT of their own.
-        asks_for_order_alone && (limit(root).is_some() || (*root).tuple_fraction > 0.0)
+        asked::is_order_alone(root) && (limit(root).is_some() || (*root).tuple_fraction > 0.0)
     }
 }
 
@@ -159,7 +175,7 @@ unsafe fn sort_key<'p>(
         let keys = PgList::<pg_sys::PathKey>::from_pg((*root).query_pathkeys);
         let pathkey = keys.get_ptr(0)?;
         let class = (*pathkey).pk_eclass;
-        if (*class).ec_has_volatile || !stands_alone(class) || is_joined_by(rel, class) {
+        if (*class).ec_has_volatile || asked::is_compared(rel, class) {
             return None;
         }
         let member = member(class, (*rel).relids)?;
@@ -173,44 +189,6 @@ unsafe fn sort_key<'p>(
             descending,
             nulls_first: (*pathkey).pk_nulls_first,
         })
-    }
-}
-
-/// True where nothing else is known to equal the sort key. A merge join on it would take the order
-/// of our rows for exact.
-///
-/// # Safety
-/// The planner's structure.
-unsafe fn stands_alone(class: *mut pg_sys::EquivalenceClass) -> bool {
-    // SAFETY: by the caller; the list is of EquivalenceMember nodes.
-    unsafe {
-        let members = PgList::<pg_sys::EquivalenceMember>::from_pg((*class).ec_members);
-        members
-            .iter_ptr()
-            .filter(|&one| !(*one).em_is_child)
-            .count()
-            == 1
-    }
-}
-
-/// True where an outer join compares the sort key with something that it need not equal.
-///
-/// # Safety
-/// The planner's structures.
-unsafe fn is_joined_by(rel: *mut pg_sys::RelOptInfo, class: *mut pg_sys::EquivalenceClass) -> bool {
-    // SAFETY: by the caller; the list is of RestrictInfo nodes, and a class that was merged into
-    // another one refers to it.
-    unsafe {
-        let is_same = |mut side: *mut pg_sys::EquivalenceClass| {
-            while !side.is_null() && !(*side).ec_merged.is_null() {
-                side = (*side).ec_merged;
-            }
-            std::ptr::eq(side, class)
-        };
-        let clauses = PgList::<pg_sys::RestrictInfo>::from_pg((*rel).joininfo);
-        clauses
-            .iter_ptr()
-            .any(|clause| is_same((*clause).left_ec) || is_same((*clause).right_ec))
     }
 }
 

@@ -167,6 +167,18 @@ impl OnPages {
     }
 }
 
+/// What [`find`] tells, without a look at any page: `None` where this session has not opened the index yet.
+pub fn find_known(relation: Relation) -> Option<Found> {
+    let unknown = || Err(Error::bug("an index that was not opened yet"));
+    let [incarnation, origin] = relation.remembered(unknown).ok()?;
+    let key = Key {
+        file: file_of(relation),
+        incarnation,
+        origin,
+    };
+    Some(shmem::registry().ok()?.find(&key))
+}
+
 /// To be called when pages were changed without memory: an index that somebody loads at the same time
 /// may lack the change, and must not be searched once it counts.
 pub fn disown(relation: Relation) -> Result<()> {

@@ -1,15 +1,16 @@
 //! The planner's door: what a scan costs.
 
-use crate::am::cost::{PASSING, Plan, Sought, is_bounded};
+use crate::am::cost::{Cost, PASSING, Plan, Sought, is_bounded, is_selective};
+use crate::am::hook_watch;
 use crate::am::text::QueryText;
-use crate::guc;
+use crate::pg::asked;
 use crate::pg::node::{Constant, Node, Shape};
-use crate::preload;
+use crate::pg::relation::Relation;
+use crate::recovery;
+use crate::shmem::registry::Found;
+use crate::{guc, preload};
 use pgrx::pg_sys;
 use pgrx::{PgList, pg_guard};
-
-/// More than what the planner adds for what is turned off, and finite, since it calculates with it.
-const UNSERVED: f64 = 1e100;
 
 /// Whether an index is of our access method, by the function that estimates its costs.
 pub fn is_ours(index: &pg_sys::IndexOptInfo) -> bool {
@@ -40,30 +41,27 @@ pub unsafe extern "C-unwind" fn cost_estimate(
         *selectivity = generic.indexSelectivity;
         *correlation = 0.0;
         *pages = 0.0;
-        if (*path).indexorderbys.is_null() {
-            // Whoever only filters is served better by an index made for that.
-            #[cfg(feature = "pg18")]
-            {
-                (*path).path.disabled_nodes = 2;
-            }
-            *startup_cost = f64::INFINITY;
-            *total_cost = f64::INFINITY;
-            return;
-        }
-        if preload::require().is_err() {
-            // No scan of it would succeed, but a sort does.
-            #[cfg(feature = "pg18")]
-            {
-                (*path).path.disabled_nodes = 2;
-            }
-            *startup_cost = UNSERVED;
-            *total_cost = UNSERVED;
-            return;
-        }
         let info = &*(*path).indexinfo;
-        let index = pg_sys::index_open(info.indexoid, pg_sys::NoLock as pg_sys::LOCKMODE);
-        let options = super::reloptions::of(index);
-        pg_sys::index_close(index, pg_sys::NoLock as pg_sys::LOCKMODE);
+        let is_ordered = !(*path).indexorderbys.is_null();
+        // Later, when tables are joined, the hook has been called.
+        let table = (*path).path.parent;
+        if (*table).cheapest_total_path.is_null() {
+            hook_watch::expect(table.addr());
+        }
+        // The index returns no columns, not even where none is wanted.
+        let is_index_only = (*path).path.pathtype == pg_sys::NodeTag::T_IndexOnlyScan;
+        let is_exact_wanted = is_ordered && !asked::may_be_approximate(root, path);
+        if !preload::is_done() || is_index_only || is_exact_wanted {
+            // There is always another path.
+            #[cfg(feature = "pg18")]
+            {
+                (*path).path.disabled_nodes += 2;
+            }
+            *startup_cost = Cost::PROHIBITIVE.startup;
+            *total_cost = Cost::PROHIBITIVE.total;
+            return;
+        }
+        let (m, is_on_pages) = look(info);
         let text = query_text(path);
         let plan = Plan {
             rows: info.tuples,
@@ -71,17 +69,41 @@ pub unsafe extern "C-unwind" fn cost_estimate(
             conditions: pg_sys::list_length((*path).indexclauses) as usize,
             sought: text.as_ref().map_or(Sought::Nearest, Sought::from),
             is_bounded: text.as_ref().is_some_and(is_bounded),
-            m: options.m,
+            m,
             ef_search: guc::ef_search(),
             operator_cost: pg_sys::cpu_operator_cost,
             entry_cost: pg_sys::cpu_index_tuple_cost,
+            pages_cost: match is_on_pages {
+                true => f64::from(info.pages) * pg_sys::seq_page_cost,
+                false => 0.0,
+            },
         };
-        if text.is_some_and(|text| text.predicate.is_some()) {
+        if text.is_some_and(|text| text.predicate.as_ref().is_some_and(is_selective)) {
             *selectivity *= PASSING;
         }
-        let cost = plan.ordered();
+        let cost = match is_ordered {
+            true => plan.ordered(),
+            false => plan.unordered(),
+        };
         *startup_cost = cost.startup;
         *total_cost = cost.total;
+    }
+}
+
+/// The neighbours of a node, and whether the index is known not to fit memory.
+///
+/// # Safety
+/// An index of ours that the planner considers.
+unsafe fn look(info: &pg_sys::IndexOptInfo) -> (u32, bool) {
+    const KEPT: pg_sys::LOCKMODE = pg_sys::NoLock as pg_sys::LOCKMODE;
+    // SAFETY: the planner holds a lock on the index.
+    unsafe {
+        let index = pg_sys::index_open(info.indexoid, KEPT);
+        let m = super::reloptions::of(index).m;
+        // Nothing is read: a damaged index must not be in the way of other plans.
+        let found = recovery::find_known(Relation::from_raw(index));
+        pg_sys::index_close(index, KEPT);
+        (m, matches!(found, Some(Found::Unfit(_))))
     }
 }
 

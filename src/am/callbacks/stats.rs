@@ -6,6 +6,7 @@ use pgrx::{direct_function_call, name, pg_extern};
 
 use super::checking::open_index;
 use super::open;
+use crate::am::hook_watch;
 use crate::am::stats::{self, State, Stats};
 use crate::error::{OrRaise, Result};
 use crate::pg::{replay, shards};
@@ -46,6 +47,13 @@ fn chrono_stats(
             scans.unwrap_or_default(),
         )
     }))
+}
+
+/// False once this session has found that another library keeps the planner from asking for orders by a
+/// score. No function of SQL has it yet.
+#[pg_extern(sql = false)]
+fn chrono_is_asked() -> bool {
+    !hook_watch::is_replaced()
 }
 
 /// What an index is made of, and how many blocks it has on disk. `None` for one that has just been dropped.
