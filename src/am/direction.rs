@@ -69,10 +69,12 @@ pub fn direction(expr: &Expr, trust: Trust) -> Direction {
         Expr::Constant(_) | Expr::Null | Expr::Parameter(_) | Expr::Attribute(_) => Level,
         Expr::Distance => Rises,
         Expr::Unary(Unary::Negate | Unary::Not, argument) => of(argument).flipped(),
-        Expr::Unary(Unary::Abs | Unary::IsNull, argument) => match of(argument) {
+        Expr::Unary(Unary::Abs, argument) => match of(argument) {
             Level => Level,
             _ => Unknown,
         },
+        Expr::Unary(Unary::IsNull, argument) if is_null_by_the_row(argument) => Level,
+        Expr::Unary(Unary::IsNull, _) => Unknown,
         // Below zero they are NaN, which is greater than all they are above.
         Expr::Unary(Unary::Sqrt | Unary::Ln | Unary::Log10, argument) => match of(argument) {
             Level => Level,
@@ -137,6 +139,21 @@ fn binary(function: Binary, left: &Expr, right: &Expr, trust: Trust) -> Directio
     }
 }
 
+/// True where a value is NULL for all distances of a row, or for none of them.
+fn is_null_by_the_row(expr: &Expr) -> bool {
+    let by_the_row = is_null_by_the_row;
+    match expr {
+        _ if direction(expr, Trust::Nothing) == Level => true,
+        Expr::Distance => true,
+        Expr::Unary(_, argument) => by_the_row(argument),
+        // False, whatever the other
+        Expr::Binary(Binary::And | Binary::Or, ..) => false,
+        Expr::Binary(_, left, right) => by_the_row(left) && by_the_row(right),
+        Expr::Variadic(_, arguments) => arguments.iter().all(by_the_row),
+        _ => false,
+    }
+}
+
 /// Whether a value that does not depend on the distance is above or below zero.
 fn is_positive(expr: &Expr, trust: Trust) -> Option<bool> {
     let of = |expr: &Expr| is_positive(expr, trust);
@@ -179,6 +196,16 @@ mod tests {
         assert_eq!(certain("distance * exp(importance)"), Rises);
         assert_eq!(certain("abs(distance)"), Unknown);
         assert_eq!(certain("distance - distance"), Unknown);
+        assert_eq!(certain("distance IS NULL"), Level);
+        assert_eq!(certain("NOT 1 - distance * importance IS NULL"), Level);
+        assert_eq!(
+            certain("CASE WHEN distance < 1 THEN 1 ELSE NULL END IS NULL"),
+            Unknown
+        );
+        assert_eq!(
+            certain("(distance < 1 AND importance > 1) IS NULL"),
+            Unknown
+        );
         assert_eq!(certain("distance < 0.3 OR importance > 0.5"), Falls);
         assert_eq!(
             certain("CASE WHEN distance < $1 THEN 1 ELSE 0 END"),

@@ -6,6 +6,7 @@ pub mod check;
 pub mod columns;
 pub mod cost;
 pub mod direction;
+pub mod generous;
 pub mod hook_watch;
 pub mod insert;
 mod links;

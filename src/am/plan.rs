@@ -1,5 +1,6 @@
 //! What a scan has to do, understood once, for memory and for pages alike.
 
+use chronomind_core::distance::{Metric, decode};
 use chronomind_core::postings::Filter;
 use chronomind_core::score::{
     Batch, Bounds, Boxes, CompileError, Distances, Expr, Nearest, Order as Score, Parts, Program,
@@ -7,6 +8,7 @@ use chronomind_core::score::{
 };
 
 use super::columns::Columns;
+use super::generous::{generous_by, inner_product_error};
 use super::query::ScoreQuery;
 use super::request::{Order, Request};
 use super::text::QueryText;
@@ -43,16 +45,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Understands what Postgres asks for, of an index with these columns. Fails where a query
-    /// vector or a score does not fit them.
-    pub fn new(request: Request, columns: &Columns) -> Result<Plan> {
+    /// Understands what Postgres asks for, of an index with these columns and vectors of that length at
+    /// most. Fails where a query vector or a score does not fit them.
+    pub fn new(request: Request, columns: &Columns, longest: f32) -> Result<Plan> {
         let (vector, ordering) = match request.order {
             Order::None => (None, Ordering::Unordered),
             Order::Null => (None, Ordering::Nearest(Nearest)),
             Order::Distance(vector) => (Some(vector), Ordering::Nearest(Nearest)),
             Order::Score(bytes) => {
                 let query = ScoreQuery::decode(&bytes)?;
-                return Plan::of_score(query, request.filter, request.rows, columns);
+                return Plan::of_score(query, request.filter, request.rows, columns, longest);
             }
         };
         Ok(Plan {
@@ -69,6 +71,7 @@ impl Plan {
         filter: Filter,
         rows: Option<usize>,
         columns: &Columns,
+        longest: f32,
     ) -> Result<Plan> {
         if let Some(vector) = &query.vector {
             columns.check_bytes(vector)?;
@@ -101,11 +104,20 @@ impl Plan {
             descending: text.descending,
             nulls_first: text.nulls_first,
         };
+        let predicate = match (columns.metric, &query.vector) {
+            (Metric::InnerProduct, Some(vector)) => {
+                let mut elements = vec![0.0; columns.dimensions as usize];
+                decode(columns.element, vector, &mut elements);
+                let error = inner_product_error(&elements, longest);
+                text.predicate.and_then(|all| generous_by(&all, error))
+            }
+            _ => text.predicate,
+        };
         Ok(Plan {
-            vector: query.vector,
             ordering: Ordering::Score(Box::new(ranking)),
             filter: filter.and(query.filter),
-            condition: text.predicate.as_ref().map(compile).transpose()?,
+            condition: predicate.as_ref().map(compile).transpose()?,
+            vector: query.vector,
             wanted,
         })
     }

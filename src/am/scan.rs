@@ -63,11 +63,16 @@ impl Scan {
         self.finish();
         self.last = None;
         self.last_score = None;
-        let plan = Plan::new(request, columns)?;
         let opened = match self.memory.take().filter(Memory::is_complete) {
             Some(memory) => Opened::Memory(memory),
             None => recovery::open(index)?,
         };
+        let longest = match &opened {
+            Opened::Memory(memory) => memory.index.graph().longest(),
+            // Nobody knows, and the pages need not.
+            Opened::Pages => f32::INFINITY,
+        };
+        let plan = Plan::new(request, columns, longest)?;
         self.source = match opened {
             Opened::Memory(memory) => {
                 self.memory = Some(memory);

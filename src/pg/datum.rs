@@ -87,11 +87,47 @@ pub unsafe fn varlena(datum: Datum) -> Vec<u8> {
 /// # Safety
 /// `datum` is a numeric.
 pub unsafe fn numeric(datum: Datum) -> f64 {
+    // SAFETY: by the caller.
+    read(unsafe { numeric_text(datum) })
+}
+
+/// The same, where a float tells it apart from all others of as many digits.
+///
+/// # Safety
+/// `datum` is a numeric.
+pub unsafe fn numeric_of_few_digits(datum: Datum) -> Option<f64> {
+    // SAFETY: by the caller.
+    let text = unsafe { numeric_text(datum) };
+    let digits = text.bytes().filter(u8::is_ascii_digit);
+    (digits.count() <= f64::DIGITS as usize).then(|| read(text))
+}
+
+/// # Safety
+/// `datum` is a numeric.
+unsafe fn numeric_text(datum: Datum) -> String {
     // SAFETY: by the caller; the function returns a palloc'd string.
     let text = unsafe { direct_function_call::<&CStr>(pg_sys::numeric_out, &[Some(datum)]) };
-    let text = text.and_then(|text| text.to_str().ok());
-    // Whatever a numeric prints, Rust reads: digits, NaN and the infinities.
-    text.and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
+    text.map(|text| text.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// Whatever a numeric prints, Rust reads: digits, NaN and the infinities.
+fn read(text: String) -> f64 {
+    text.parse().unwrap_or(f64::NAN)
+}
+
+/// How many elements an array has.
+///
+/// # Safety
+/// `datum` is an array.
+pub unsafe fn array_length(datum: Datum) -> usize {
+    // SAFETY: by the caller; the lengths of its dimensions are behind the header.
+    unsafe {
+        let array = Detoasted::aligned(datum);
+        let header = array.varlena.cast::<pg_sys::ArrayType>();
+        let lengths = header.add(1).cast::<c_int>();
+        pg_sys::ArrayGetNItems((*header).ndim, lengths) as usize
+    }
 }
 
 /// The elements of an array that are not NULL. They live as long as the array, or as the current

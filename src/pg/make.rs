@@ -78,6 +78,62 @@ pub fn operator<'p>(operator: Oid, result: Oid, left: Node<'p>, right: Node<'p>)
     }
 }
 
+/// `argument IS NULL`
+pub fn is_null<'p>(argument: Node<'p>) -> Node<'p> {
+    null_test(argument, pg_sys::NullTestType::IS_NULL)
+}
+
+fn null_test<'p>(argument: Node<'p>, kind: pg_sys::NullTestType::Type) -> Node<'p> {
+    // SAFETY: allocates a node of the type that its tag says.
+    unsafe {
+        let mut test = pgrx::PgBox::<pg_sys::NullTest>::alloc_node(pg_sys::NodeTag::T_NullTest);
+        test.arg = argument.as_raw().cast();
+        test.nulltesttype = kind;
+        test.argisrow = false;
+        test.location = -1;
+        made(test.into_pg())
+    }
+}
+
+/// `CASE WHEN argument IS NOT NULL THEN 'infinity' END`
+pub fn infinity_unless_null<'p>(argument: Node<'p>) -> Node<'p> {
+    let kind = pg_sys::FLOAT8OID;
+    let test = null_test(argument, pg_sys::NullTestType::IS_NOT_NULL);
+    // SAFETY: allocates nodes of the types that their tags say.
+    unsafe {
+        let value = f64::INFINITY.into_datum().unwrap_or(Datum::null());
+        let infinity = pg_sys::makeConst(kind, -1, Oid::INVALID, 8, value, false, true);
+        let mut when = pgrx::PgBox::<pg_sys::CaseWhen>::alloc_node(pg_sys::NodeTag::T_CaseWhen);
+        when.expr = test.as_raw().cast();
+        when.result = infinity.cast();
+        when.location = -1;
+        let when: Node<'p> = made(when.into_pg());
+        let mut case = pgrx::PgBox::<pg_sys::CaseExpr>::alloc_node(pg_sys::NodeTag::T_CaseExpr);
+        case.casetype = kind;
+        case.args = to_list(&[when]);
+        case.defresult = null(kind).as_raw().cast();
+        case.location = -1;
+        made(case.into_pg())
+    }
+}
+
+/// `left IS DISTINCT FROM right`, of a type that knows what is equal.
+pub fn are_distinct<'p>(left: Node<'p>, right: Node<'p>) -> Option<Node<'p>> {
+    let kind = left.type_of();
+    // SAFETY: a lookup by identifier; makes a node of valid ones.
+    unsafe {
+        let known = pg_sys::lookup_type_cache(kind, pg_sys::TYPECACHE_EQ_OPR as i32);
+        let equals = (*known).eq_opr;
+        if equals == Oid::INVALID || right.type_of() != kind {
+            return None;
+        }
+        let node = operator(equals, pg_sys::BOOLOID, left, right);
+        // The same structure
+        (*node.as_raw()).type_ = pg_sys::NodeTag::T_DistinctExpr;
+        Some(node)
+    }
+}
+
 /// An array of `double precision`.
 pub fn array<'p>(elements: &[Node<'p>]) -> Node<'p> {
     // SAFETY: allocates a node of the type that its tag says.

@@ -16,6 +16,9 @@ pub use super::shape::{Constant, Shape};
 /// `FirstGenbkiObjectId`.
 const FIRST_USER_OBJECT: u32 = 10_000;
 
+/// Arrays of more elements than these are not looked into: nobody makes a score of them.
+const MOST_ELEMENTS: usize = 500;
+
 /// An expression.
 #[derive(Clone, Copy)]
 pub struct Node<'p> {
@@ -68,6 +71,27 @@ impl<'p> Node<'p> {
     pub fn equals(self, other: Node<'_>) -> bool {
         // SAFETY: both are valid expressions.
         unsafe { pg_sys::equal(self.as_raw().cast(), other.as_raw().cast()) }
+    }
+
+    /// The expression without labels of another type for the same bytes.
+    pub fn unlabelled(self) -> Node<'p> {
+        let mut node = self;
+        while let Shape::Relabelled(inner) = node.shape() {
+            node = inner;
+        }
+        node
+    }
+
+    /// The number of the parameter that it is, where that gets its value while the plan runs.
+    pub fn execution_parameter(self) -> Option<i32> {
+        // SAFETY: the tag says of which type the node is.
+        unsafe {
+            if (*self.as_raw()).type_ != NodeTag::T_Param {
+                return None;
+            }
+            let parameter = &*self.as_raw().cast::<pg_sys::Param>();
+            (parameter.paramkind == pg_sys::ParamKind::PARAM_EXEC).then_some(parameter.paramid)
+        }
     }
 
     /// A copy, so that two plans never share what one of them changes.
@@ -188,7 +212,7 @@ unsafe fn one<'p, T>(node: *mut T, shape: impl Fn(Node<'p>) -> Shape<'p>) -> Sha
 
 /// # Safety
 /// A list of expressions.
-unsafe fn list<'p>(list: *mut pg_sys::List) -> Vec<Node<'p>> {
+pub(super) unsafe fn list<'p>(list: *mut pg_sys::List) -> Vec<Node<'p>> {
     // SAFETY: by the caller.
     unsafe {
         let list = PgList::<pg_sys::Node>::from_pg(list);
@@ -280,12 +304,17 @@ unsafe fn elements<'p>(array: Node<'p>) -> Option<Vec<Node<'p>>> {
         match (*array.as_raw()).type_ {
             NodeTag::T_ArrayExpr => {
                 let array = &*array.as_raw().cast::<pg_sys::ArrayExpr>();
-                (!array.multidims).then(|| list(array.elements))
+                let is_short = pg_sys::list_length(array.elements) as usize <= MOST_ELEMENTS;
+                (!array.multidims && is_short).then(|| list(array.elements))
             }
             NodeTag::T_Const => {
                 let array = &*array.as_raw().cast::<pg_sys::Const>();
                 let element = pg_sys::get_element_type(array.consttype);
                 if array.constisnull || element == Oid::INVALID {
+                    return None;
+                }
+                // Before there is a node for each.
+                if super::datum::array_length(array.constvalue) > MOST_ELEMENTS {
                     return None;
                 }
                 let (mut width, mut by_value, mut alignment) = (0, false, 0);
@@ -326,7 +355,10 @@ unsafe fn constant(node: &pg_sys::Const) -> Constant {
             pg_sys::FLOAT4OID => Constant::Number(f64::from(f32::from_bits(bits as u32))),
             pg_sys::FLOAT8OID => Constant::Number(f64::from_bits(bits as u64)),
             pg_sys::BOOLOID => Constant::Number(f64::from(bits as u8 != 0)),
-            pg_sys::NUMERICOID => Constant::Number(super::datum::numeric(node.constvalue)),
+            pg_sys::NUMERICOID => match super::datum::numeric_of_few_digits(node.constvalue) {
+                Some(number) => Constant::Number(number),
+                None => Constant::Other,
+            },
             pg_sys::TEXTOID => {
                 let bytes = super::datum::varlena(node.constvalue);
                 Constant::Text(super::text::from_server(&bytes))

@@ -1,139 +1,198 @@
 //! What may be evaluated ahead of the rows, and what is exact enough to be compared.
+//!
+//! The index computes in `double precision`. Where a value takes a step (a comparison, `floor`, a cast to
+//! an integer, the division of integers), it has to be on the same side of it as Postgres's value is. So
+//! how far a value may be from Postgres's is carried along from the columns up, as an [`Exactness`], and a
+//! step is taken only where that says it is the same step.
 
 use chronomind_core::score::{Binary, Expr, Unary};
 use pgrx::pg_sys::{self, Oid};
 
-use super::functions::{self, Meaning};
+use super::exactness::Exactness::{self, Decimal, Exact, Quotient, Quotients, Rough, Unknown};
+use super::exactness::{EXACT, constant, is_step, same, whole_numbers};
+use super::functions::{self, Meaning, Source};
 use super::parts::Place;
+use super::translate::Translator;
 use crate::pg::node::{self, Constant, Node, Shape};
 
-/// Up to here every integer is a float.
-const EXACT: f64 = (1_u64 << 53) as f64;
-
-/// Whether a part is evaluated once, when the scan begins, and by Postgres.
-pub fn is_evaluable(node: Node<'_>, place: Place<'_>) -> bool {
-    if place.certain {
-        node.is_fixed()
-    } else {
-        is_harmless(node)
-    }
-}
-
-/// True for a value that no integer beyond 2^53 is taken for.
-pub fn is_small(node: Node<'_>) -> bool {
-    match node.shape() {
-        Shape::Constant(Constant::Number(value)) => value.abs() < EXACT,
-        _ => node.type_of() != pg_sys::INT8OID,
-    }
-}
-
-/// True for a fixed value whose evaluation does not fail.
-fn is_harmless(node: Node<'_>) -> bool {
+/// True for a fixed value whose evaluation does not fail, and that Postgres has anyway.
+fn is_harmless(node: Node<'_>, lazy: &[i32]) -> bool {
     match node.shape() {
         _ if node::is_too_deep() => false,
-        Shape::Constant(_) | Shape::Parameter | Shape::Clock => true,
-        Shape::Relabelled(inner) => is_harmless(inner),
-        Shape::Call {
-            function,
-            arguments,
-            ..
-        } => functions::is_harmless(function) && arguments.into_iter().all(is_harmless),
-        _ => false,
-    }
-}
-
-/// True for a value in which no `numeric` was rounded otherwise than Postgres rounds it, so that it
-/// may be compared, or taken the floor of.
-///
-/// A `numeric` may be a whole number, or whole numbers divided by each other, once they are put into
-/// one division ([`as_one_division`]): whether that is rounded or not, it is the float that is
-/// nearest, and so is what it is compared with. Anything else can be a little off.
-pub fn is_comparable(node: Node<'_>, place: Place<'_>) -> bool {
-    if is_evaluable(node, place) {
-        return true;
-    }
-    if node::is_too_deep() {
-        return false;
-    }
-    if is_numeric(node) {
-        return is_quotient(node) || is_choice(node, place);
-    }
-    let all = |nodes: Vec<Node<'_>>| nodes.into_iter().all(|node| is_comparable(node, place));
-    match node.shape() {
-        Shape::Constant(_) | Shape::Parameter | Shape::Clock | Shape::Subject => true,
-        Shape::Relabelled(inner) => is_comparable(inner, place),
-        Shape::Call { arguments, .. }
-        | Shape::Greatest(arguments)
-        | Shape::Least(arguments)
-        | Shape::Coalesce(arguments)
-        | Shape::NullIf { arguments, .. } => all(arguments),
-        Shape::Case {
-            branches,
-            otherwise,
-            ..
-        } => {
-            let values = branches.into_iter().map(|(_, value)| value);
-            all(values.chain(otherwise).collect())
-        }
-        // A column; a boolean, whose own comparisons have been looked at.
-        _ => true,
-    }
-}
-
-fn is_numeric(node: Node<'_>) -> bool {
-    node.type_of() == pg_sys::NUMERICOID
-}
-
-/// True for a `numeric` that is one of several which are divided at most once.
-fn is_choice(node: Node<'_>, place: Place<'_>) -> bool {
-    let is_extract = |node: Node<'_>| match node.shape() {
-        Shape::Call { function, .. } => {
-            matches!(functions::meaning(function), Some(Meaning::Extract(_)))
-        }
-        _ => false,
-    };
-    let fits = |node: &Node<'_>| {
-        is_evaluable(*node, place)
-            || is_whole(*node)
-            || is_extract(*node)
-            || is_choice(*node, place)
-    };
-    match node.shape() {
-        _ if node::is_too_deep() => false,
-        Shape::Constant(_) => true,
-        Shape::Relabelled(inner) => is_choice(inner, place),
+        Shape::Parameter => node
+            .execution_parameter()
+            .is_none_or(|id| !lazy.contains(&id)),
+        Shape::Constant(_) | Shape::Clock => true,
+        Shape::Relabelled(inner) => is_harmless(inner, lazy),
         Shape::Call {
             function,
             arguments,
             ..
         } => {
-            let changes_sign = matches!(
-                functions::meaning(function),
-                Some(Meaning::Same | Meaning::Unary(Unary::Negate | Unary::Abs))
-            );
-            changes_sign && arguments.iter().all(|one| is_numeric(*one) && fits(one))
+            functions::is_harmless(function)
+                && arguments.into_iter().all(|one| is_harmless(one, lazy))
         }
-        Shape::Greatest(parts) | Shape::Least(parts) | Shape::Coalesce(parts) => {
-            parts.iter().all(fits)
-        }
-        Shape::NullIf { arguments, .. } => arguments.iter().all(fits),
-        Shape::Case {
-            branches,
-            otherwise,
-            ..
-        } => branches
-            .iter()
-            .map(|(_, value)| value)
-            .chain(&otherwise)
-            .all(fits),
         _ => false,
     }
 }
 
-/// True for whole numbers divided by constant ones.
-fn is_quotient(node: Node<'_>) -> bool {
+impl<'p> Translator<'_, 'p> {
+    /// Whether a part is evaluated once, when the scan begins, and by Postgres.
+    pub(super) fn is_evaluable(&self, node: Node<'p>, place: Place<'p>) -> bool {
+        if place.certain {
+            node.is_fixed()
+        } else {
+            is_harmless(node, &self.lazy)
+        }
+    }
+
+    /// How exact the index's value of a part is.
+    pub(super) fn exactness(&self, node: Node<'p>, place: Place<'p>) -> Exactness {
+        let kind = node.type_of();
+        if node::is_too_deep() {
+            return Unknown;
+        }
+        if self.target.attribute(node).is_some() {
+            return Exactness::of_type(kind);
+        }
+        let shape = node.shape();
+        if let Shape::Constant(Constant::Number(value)) = shape {
+            return constant(kind, value);
+        }
+        if self.is_evaluable(node, place) {
+            return Exactness::of_type(kind);
+        }
+        let any = |nodes: &mut dyn Iterator<Item = Node<'p>>| {
+            nodes.fold(Exact(0.0), |all, one| all.or(self.exactness(one, place)))
+        };
+        match shape {
+            Shape::Constant(_) => Exact(0.0),
+            Shape::Parameter | Shape::Clock => Exactness::of_type(kind),
+            Shape::Relabelled(inner) => self.exactness(inner, place),
+            Shape::Subject => place.subject.map_or(Unknown, |subject| {
+                let place = Place {
+                    subject: None,
+                    ..place
+                };
+                self.exactness(subject, place)
+            }),
+            Shape::Greatest(nodes) | Shape::Least(nodes) | Shape::Coalesce(nodes) => {
+                any(&mut nodes.into_iter())
+            }
+            Shape::NullIf { arguments, .. } => any(&mut arguments.into_iter().take(1)),
+            Shape::Case {
+                subject,
+                branches,
+                otherwise,
+            } => {
+                let place = Place {
+                    subject: subject.or(place.subject),
+                    ..place
+                };
+                let values = branches.into_iter().map(|(_, value)| value);
+                values
+                    .chain(otherwise)
+                    .fold(Exact(0.0), |all, one| all.or(self.exactness(one, place)))
+            }
+            Shape::Call {
+                function,
+                arguments,
+                ..
+            } => self.of_call(kind, function, &arguments, place),
+            // Booleans, whose own comparisons are looked at when they are translated.
+            _ if kind == pg_sys::BOOLOID => Exact(1.0),
+            _ => Unknown,
+        }
+    }
+
+    /// The same of a numeric that [`as_one_division`] was made of.
+    pub(super) fn exactness_of_one_division(&self, node: Node<'p>, place: Place<'p>) -> Exactness {
+        match self.exactness(node, place) {
+            Quotients if is_chain(node) => Quotient,
+            exactness => exactness,
+        }
+    }
+
+    fn of_call(
+        &self,
+        kind: Oid,
+        function: Oid,
+        arguments: &[Node<'p>],
+        place: Place<'p>,
+    ) -> Exactness {
+        let of = |node: Node<'p>| self.exactness(node, place);
+        let all = || {
+            let all = arguments.iter().map(|&one| of(one));
+            all.fold(Exact(0.0), Exactness::or)
+        };
+        if function == self.target.distance_function() {
+            // Conditions allow for what it errs by, scores do not.
+            return match self.allows_for_distance {
+                true => Exact(f64::INFINITY),
+                false => Rough,
+            };
+        }
+        let is_ours = |known| known == Some(function);
+        if is_ours(self.target.score_function()) || is_ours(self.target.importance_function()) {
+            return all().computed();
+        }
+        let is_numeric = kind == pg_sys::NUMERICOID;
+        match (functions::meaning(function), arguments) {
+            (Some(Meaning::Same), &[argument]) => same(function, of(argument)),
+            (Some(Meaning::Unary(Unary::Negate | Unary::Abs)), &[argument]) => of(argument),
+            (Some(Meaning::Unary(step)), &[argument]) if is_step(step) => {
+                match (of(argument), Exactness::of_type(kind)) {
+                    (exactness, _) if !exactness.takes_step(step) => Unknown,
+                    (Exact(bound), Exact(most)) => Exact((bound + 1.0).min(most)),
+                    (Exact(bound), _) => Exactness::whole(bound + 1.0),
+                    (_, most) => most,
+                }
+            }
+            (Some(Meaning::Unary(Unary::Float4)), &[argument]) => match of(argument) {
+                // What is rounded twice may be another number.
+                Decimal | Quotient | Quotients => Rough,
+                exactness => exactness.computed(),
+            },
+            (Some(Meaning::Binary(binary)), &[left, right]) => match kind {
+                pg_sys::INT2OID | pg_sys::INT4OID | pg_sys::INT8OID | pg_sys::NUMERICOID => {
+                    whole_numbers(binary, kind, of(left), of(right))
+                }
+                _ if binary == Binary::Divide => match (of(left), of(right)) {
+                    (Quotient | Quotients, Exact(_)) if is_whole_constant(right) => Quotients,
+                    (left, right) => left.or(right).computed(),
+                },
+                _ => all().computed(),
+            },
+            (Some(Meaning::Unary(_)), _) if is_numeric => all().computed().or(Rough),
+            (Some(Meaning::Unary(_) | Meaning::Single(_)), _) => all().computed(),
+            (Some(Meaning::Quotient), &[left, _]) => match (all(), of(left)) {
+                (Exact(bound), Exact(most)) if bound <= EXACT => Exact(most),
+                _ => Unknown,
+            },
+            (Some(Meaning::Extract(source)), &[field, _]) => {
+                let is_epoch = matches!(field.shape(), Shape::Constant(Constant::Text(field))
+                    if field.eq_ignore_ascii_case("epoch"));
+                match source {
+                    Source::Interval | Source::Timestamp if is_epoch => Quotient,
+                    // Days, and whole seconds
+                    _ => Exact(EXACT),
+                }
+            }
+            _ if kind == pg_sys::BOOLOID => Exact(1.0),
+            _ => Unknown,
+        }
+    }
+}
+
+/// True for a whole number that is written out, or cast from one.
+fn is_whole_constant(node: Node<'_>) -> bool {
+    matches!(node.shape(), Shape::Constant(Constant::Number(value)) if value.fract() == 0.0 && value.abs() < EXACT)
+}
+
+/// True for divisions by constants, one after the other.
+fn is_chain(node: Node<'_>) -> bool {
     match node.shape() {
-        Shape::Relabelled(inner) => is_quotient(inner),
+        Shape::Relabelled(inner) => is_chain(inner),
         Shape::Call {
             function,
             arguments,
@@ -141,31 +200,12 @@ fn is_quotient(node: Node<'_>) -> bool {
         } => match (functions::meaning(function), &arguments[..]) {
             (Some(Meaning::Extract(_)), _) => true,
             (Some(Meaning::Binary(Binary::Divide)), &[left, right]) => {
-                is_quotient(left) && is_whole(right)
+                is_whole_constant(right) && is_chain(left)
             }
-            _ => is_whole(node),
+            (Some(Meaning::Same), _) => true,
+            _ => false,
         },
-        _ => is_whole(node),
-    }
-}
-
-/// True for a whole number as a `numeric`: a constant, or a cast of an integer.
-fn is_whole(node: Node<'_>) -> bool {
-    const INTEGERS: [Oid; 3] = [pg_sys::INT2OID, pg_sys::INT4OID, pg_sys::INT8OID];
-    match node.shape() {
-        Shape::Constant(Constant::Number(value)) => value.fract() == 0.0 && value.abs() < EXACT,
-        Shape::Relabelled(inner) => is_whole(inner),
-        Shape::Call {
-            function,
-            arguments,
-            ..
-        } => {
-            functions::meaning(function) == Some(Meaning::Same)
-                && arguments
-                    .iter()
-                    .all(|one| INTEGERS.contains(&one.type_of()))
-        }
-        _ => false,
+        _ => true,
     }
 }
 

@@ -28,6 +28,7 @@ use crate::am::text::QueryText;
 use crate::guc;
 use crate::pg::asked;
 use crate::pg::index_info::IndexInfo;
+use crate::pg::init_plans;
 use crate::pg::node::{Constant, Node, Shape, is_built_in};
 
 type Hook = unsafe extern "C-unwind" fn(
@@ -233,22 +234,31 @@ unsafe fn path(
     key: &SortKey<'_>,
 ) -> Option<*mut pg_sys::IndexPath> {
     let target = Target::new(index)?;
-    let mut translator = Translator::new(&target);
-    let score = translator.translate(key.node)?;
+    // SAFETY: by the caller.
+    let mut translator = Translator::new(&target, unsafe { init_plans::parameters(root) });
+    let mut score = translator.score(key.node)?;
     let (vector, query) = translator.distance_operands()?;
     // SAFETY: by the caller.
     unsafe {
         let clauses = clauses::sort(root, rel, index);
-        let conditions = clauses
+        let mut conditions: Vec<Node<'_>> = clauses
             .others
             .iter()
-            .filter_map(|&info| Node::new((*info).clause));
-        let predicate = predicate::of(&mut translator, conditions);
+            .filter_map(|&info| Node::new((*info).clause))
+            .collect();
         let is_operator = matches!(
             key.node.shape(),
             Shape::Call { function, operator: Some(_), .. } if function == target.distance_function()
         );
         let is_plain = is_operator && !key.descending && !key.nulls_first;
+        let is_presence = |condition: &Node<'_>| predicate::is_presence(&target, *condition);
+        if is_plain {
+            // Rows without a distance come last anyway.
+            conditions.retain(|condition| !is_presence(condition));
+        } else if key.nulls_first && conditions.iter().any(is_presence) {
+            score = predicate::with_absent_last(&mut translator, &score).unwrap_or(score);
+        }
+        let predicate = predicate::of(&mut translator, conditions.into_iter());
         // Before PostgreSQL 17 only where it has no `= ANY` and one sort key.
         let has_own_path = cfg!(any(feature = "pg17", feature = "pg18"))
             || !clauses.has_arrays && pg_sys::list_length((*root).query_pathkeys) == 1;

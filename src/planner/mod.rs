@@ -7,10 +7,13 @@
 mod clauses;
 mod conditions;
 mod exact;
+mod exactness;
 mod functions;
 pub mod hook;
 mod parts;
 mod predicate;
 mod score;
 mod target;
+mod times;
 mod translate;
+mod vanishing;

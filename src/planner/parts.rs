@@ -11,19 +11,59 @@ pub struct Place<'p> {
     pub certain: bool,
     /// The subject of the `CASE` around.
     pub subject: Option<Node<'p>>,
+    /// Whether a condition may hold otherwise than Postgres's.
+    pub leeway: Leeway,
+}
+
+/// Whether a condition may hold otherwise than Postgres's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leeway {
+    /// No.
+    None,
+    /// For more rows: what it lets pass is looked at again.
+    More,
+    /// For fewer rows: it stands behind a `NOT`.
+    Fewer,
 }
 
 impl Place<'_> {
-    /// The whole of an expression.
-    pub const TOP: Place<'static> = Place {
+    /// The whole of a score.
+    pub const SCORE: Place<'static> = Place {
         certain: true,
         subject: None,
+        leeway: Leeway::None,
+    };
+
+    /// The whole of a condition that a filter above the scan looks at again.
+    pub const CONDITION: Place<'static> = Place {
+        leeway: Leeway::More,
+        ..Place::SCORE
     };
 
     /// The same place, which Postgres may never come to.
     pub fn uncertain(self) -> Self {
         Place {
             certain: false,
+            ..self
+        }
+    }
+
+    /// The same place without leeway: that of a value.
+    pub fn exact(self) -> Self {
+        Place {
+            leeway: Leeway::None,
+            ..self
+        }
+    }
+
+    /// The same place behind a `NOT`.
+    pub fn negated(self) -> Self {
+        Place {
+            leeway: match self.leeway {
+                Leeway::None => Leeway::None,
+                Leeway::More => Leeway::Fewer,
+                Leeway::Fewer => Leeway::More,
+            },
             ..self
         }
     }

@@ -7,35 +7,32 @@
 //! - What stands still becomes a parameter, in the largest pieces there are, and is evaluated by
 //!   Postgres when the scan begins. Only where Postgres may never evaluate a piece (behind `WHEN`,
 //!   or the second argument of `COALESCE`) it must not fail either, so that smaller pieces are taken.
-//! - `numeric` is evaluated as `double precision`. That is close enough to order by, but not to
-//!   compare with: conditions on a `numeric` are taken only where it was not rounded on the way.
+//! - `numeric` is evaluated as `double precision`, and the distance is summed otherwise than by pgvector.
+//!   That is close enough to order by, but not to take steps by: comparisons, `floor`, casts to integers
+//!   are taken where the value is exact enough for the step to be Postgres's ([`super::exact`]).
 //! - Where Postgres would raise an error for a row (a division by zero, say), the index goes on with
 //!   the value of IEEE 754, and such a row is like any other.
 //! - A `bigint` or a timestamp is a float too: exact up to 2^53, which in microseconds is 285 years.
-//!   Greater ones are good enough to order by; but not to compare with each other, which identifiers
-//!   are, so that `bigint` is compared with smaller types and constants only.
+//!   Greater ones are good enough to order by, and `bigint` is compared with what is smaller.
+//! - Two query vectors are one where they are certain to be equal. A condition on the distance to another
+//!   one counts where that turns out to be the same when the scan begins.
 //! - An expression of more parts than a person would write is left alone, since whoever walks over
 //!   it does so by recursion.
 
 use chronomind_core::score::{Binary, Expr, Unary, Variadic};
 use pgrx::pg_sys::Oid;
 
-use super::exact::{is_comparable, is_evaluable};
-use super::functions::{self, Meaning, Source};
+use super::exactness::is_step;
+use super::functions::{self, Meaning};
 use super::parts::{Class, Place};
 use super::score;
 use super::target::Target;
+use super::vanishing::may_vanish;
+use crate::pg::make;
 use crate::pg::node::{Constant, Node, Shape};
 
-/// Microseconds in a second.
-const SECOND: f64 = 1e6;
-/// Seconds in a day.
-const DAY: f64 = 86_400.0;
 /// Parts that an expression may have.
 const PARTS: usize = 500;
-/// Seconds from 1970-01-01 to 2000-01-01.
-const EPOCH: f64 = 946_684_800.0;
-
 /// Translates the expressions of one scan, which share their query vector and parameters.
 pub struct Translator<'t, 'p> {
     pub(super) target: &'t Target<'p>,
@@ -44,16 +41,25 @@ pub struct Translator<'t, 'p> {
     parameters: Vec<Node<'p>>,
     /// Parts that the expression at hand may still have.
     left: usize,
+    /// Parameters that Postgres computes when a row first needs them.
+    pub(super) lazy: Vec<i32>,
+    /// The expression at hand is a condition, which will allow for the error of the distance.
+    pub(super) allows_for_distance: bool,
+    /// What has to be false for the condition at hand to count.
+    unless: Vec<Node<'p>>,
 }
 
 impl<'t, 'p> Translator<'t, 'p> {
-    /// For an index.
-    pub fn new(target: &'t Target<'p>) -> Self {
+    /// For an index, in a statement that computes these parameters when a row first needs them.
+    pub fn new(target: &'t Target<'p>, lazy: Vec<i32>) -> Self {
         Translator {
             target,
             operands: None,
             parameters: Vec::new(),
             left: PARTS,
+            lazy,
+            allows_for_distance: false,
+            unless: Vec::new(),
         }
     }
 
@@ -76,11 +82,31 @@ impl<'t, 'p> Translator<'t, 'p> {
         }
     }
 
-    /// Translates an expression, or leaves everything as it was.
-    pub fn translate(&mut self, node: Node<'p>) -> Option<Expr> {
+    /// Translates a score, or leaves everything as it was.
+    pub fn score(&mut self, node: Node<'p>) -> Option<Expr> {
+        self.allows_for_distance = false;
+        if may_vanish(node) {
+            return None;
+        }
+        self.translate(node, Place::SCORE)
+    }
+
+    /// Translates a condition, which may then hold for rows for which it does not, or leaves everything as
+    /// it was. Whoever asks allows for the error of the distance.
+    pub fn condition(&mut self, node: Node<'p>) -> Option<Expr> {
+        self.allows_for_distance = true;
+        let condition = self.translate(node, Place::CONDITION);
+        let unless = std::mem::take(&mut self.unless);
+        let condition = condition?;
+        Some(unless.into_iter().fold(condition, |condition, other| {
+            Expr::binary(Binary::Or, self.parameter(other), condition)
+        }))
+    }
+
+    fn translate(&mut self, node: Node<'p>, place: Place<'p>) -> Option<Expr> {
         let (operands, parameters) = (self.operands, self.parameters.len());
         self.left = PARTS;
-        let translated = self.value(node, Place::TOP);
+        let translated = self.value(node, place);
         if translated.is_none() {
             self.operands = operands;
             self.parameters.truncate(parameters);
@@ -122,39 +148,22 @@ impl<'t, 'p> Translator<'t, 'p> {
             Shape::Relabelled(inner) => return self.value(inner, place),
             _ => {}
         }
-        if is_evaluable(node, place) {
+        if self.is_evaluable(node, place) {
             return Some(self.parameter(node));
         }
         self.compound(shape, place)
     }
 
-    /// The time between two timestamps in microseconds. Other intervals may have months, which last
-    /// longer to `extract` than to a comparison.
-    fn elapsed(&mut self, shape: Shape<'p>, place: Place<'p>) -> Option<Expr> {
-        match shape {
-            Shape::Relabelled(inner) => self.value(inner, place),
-            Shape::Call {
-                function,
-                arguments,
-                ..
-            } if functions::meaning(function) == Some(Meaning::Binary(Binary::Subtract)) => {
-                let &[left, right] = &arguments[..] else {
-                    return None;
-                };
-                self.binary(Binary::Subtract, left, right, place)
-            }
-            _ => None,
-        }
-    }
-
-    fn compound(&mut self, shape: Shape<'p>, place: Place<'p>) -> Option<Expr> {
+    fn compound(&mut self, shape: Shape<'p>, whole: Place<'p>) -> Option<Expr> {
+        // Only what a condition is made of has its leeway.
+        let place = whole.exact();
         match shape {
             Shape::Call {
                 function,
                 operator,
                 arguments,
                 collation,
-            } => self.call(function, operator, &arguments, collation, place),
+            } => self.call(function, operator, &arguments, collation, whole),
             Shape::Subject => {
                 let subject = place.subject?;
                 self.value(
@@ -202,16 +211,21 @@ impl<'t, 'p> Translator<'t, 'p> {
                 let differ = Expr::unary(Unary::Not, equal);
                 Some(Expr::variadic(Variadic::Coalesce, [differ, one_null]))
             }
-            Shape::And(arguments) => self.connective(Binary::And, &arguments, place),
-            Shape::Or(arguments) => self.connective(Binary::Or, &arguments, place),
-            Shape::Not(argument) => Some(Expr::unary(Unary::Not, self.value(argument, place)?)),
-            Shape::IsNull(argument) => self.is_null(argument, place),
-            Shape::IsNotNull(argument) => {
-                Some(Expr::unary(Unary::Not, self.is_null(argument, place)?))
+            Shape::And(arguments) => self.connective(Binary::And, &arguments, whole),
+            Shape::Or(arguments) => self.connective(Binary::Or, &arguments, whole),
+            Shape::Not(argument) => {
+                let holds = self.value(argument, whole.negated())?;
+                Some(Expr::unary(Unary::Not, holds))
             }
-            Shape::Is(argument, expected) => self.is(argument, expected, place),
+            Shape::IsNull(argument) => self.is_null(argument, whole),
+            Shape::IsNotNull(argument) => {
+                let holds = self.is_null(argument, whole.negated())?;
+                Some(Expr::unary(Unary::Not, holds))
+            }
+            Shape::Is(argument, expected) => self.is(argument, expected, whole),
             Shape::IsNot(argument, expected) => {
-                Some(Expr::unary(Unary::Not, self.is(argument, expected, place)?))
+                let holds = self.is(argument, expected, whole.negated())?;
+                Some(Expr::unary(Unary::Not, holds))
             }
             Shape::AnyOf {
                 operator,
@@ -222,7 +236,7 @@ impl<'t, 'p> Translator<'t, 'p> {
             } => {
                 let connective = if any { Binary::Or } else { Binary::And };
                 let mut compared = elements.into_iter().map(|element| {
-                    self.binary_operator(operator, left, element, collation, place.uncertain())
+                    self.binary_operator(operator, left, element, collation, whole.uncertain())
                 });
                 let first = compared.next()??;
                 compared.try_fold(first, |all, one| Some(Expr::binary(connective, all, one?)))
@@ -241,10 +255,11 @@ impl<'t, 'p> Translator<'t, 'p> {
         operator: Option<Oid>,
         arguments: &[Node<'p>],
         collation: Oid,
-        place: Place<'p>,
+        whole: Place<'p>,
     ) -> Option<Expr> {
+        let place = whole.exact();
         if function == self.target.distance_function() {
-            return self.distance(arguments);
+            return self.distance(arguments, place);
         }
         if Some(function) == self.target.score_function() {
             return score::translate(self, arguments, place);
@@ -255,11 +270,7 @@ impl<'t, 'p> Translator<'t, 'p> {
         match (functions::meaning(function), arguments) {
             (Some(Meaning::Same), &[argument]) => self.value(argument, place),
             (Some(Meaning::Unary(unary)), &[argument]) => {
-                let takes_steps = matches!(
-                    unary,
-                    Unary::Floor | Unary::Ceil | Unary::Round | Unary::Trunc
-                );
-                if takes_steps && !is_comparable(argument, place) {
+                if is_step(unary) && !self.exactness(argument, place).takes_step(unary) {
                     return None;
                 }
                 Some(Expr::unary(unary, self.value(argument, place)?))
@@ -272,18 +283,23 @@ impl<'t, 'p> Translator<'t, 'p> {
                 Some(Expr::unary(Unary::Float4, exact))
             }
             (Some(Meaning::Quotient), &[left, right]) => {
+                // The quotient of a number beyond 2^53 may be the next one.
+                let is_exact = |side| self.exactness(side, place).is_small();
+                if !is_exact(left) || !is_exact(right) {
+                    return None;
+                }
                 let exact = self.binary(Binary::Divide, left, right, place)?;
                 Some(Expr::unary(Unary::Trunc, exact))
             }
             (Some(Meaning::Extract(source)), &[field, argument]) => {
                 self.extract(source, field, argument, place)
             }
-            (_, &[left, right]) => self.binary_operator(operator?, left, right, collation, place),
+            (_, &[left, right]) => self.binary_operator(operator?, left, right, collation, whole),
             _ => None,
         }
     }
 
-    fn distance(&mut self, arguments: &[Node<'p>]) -> Option<Expr> {
+    fn distance(&mut self, arguments: &[Node<'p>], place: Place<'p>) -> Option<Expr> {
         let &[left, right] = arguments else {
             return None;
         };
@@ -295,15 +311,27 @@ impl<'t, 'p> Translator<'t, 'p> {
         } else {
             return None;
         };
-        let is_other = |(_, known): (_, Node<'p>)| !known.equals(query);
-        if !query.is_fixed() || self.operands.is_some_and(is_other) {
+        if !query.is_fixed() {
             return None;
         }
-        self.operands = Some((vector, query));
+        let Some((_, known)) = self.operands else {
+            self.operands = Some((vector, query));
+            return Some(Expr::Distance);
+        };
+        if !known.is_same_vector(query) {
+            // A condition may wait until it is known whether they are.
+            if !self.allows_for_distance || !self.is_evaluable(query, place) {
+                return None;
+            }
+            let differ = make::are_distinct(known, query)?;
+            if !self.unless.iter().any(|other| other.equals(differ)) {
+                self.unless.push(differ);
+            }
+        }
         Some(Expr::Distance)
     }
 
-    fn binary(
+    pub(super) fn binary(
         &mut self,
         function: Binary,
         left: Node<'p>,
@@ -346,6 +374,7 @@ impl<'t, 'p> Translator<'t, 'p> {
                 Place {
                     certain,
                     subject: subject.or(place.subject),
+                    ..place
                 },
             )?;
             translated.push((condition, self.value(value, place.uncertain())?));
@@ -355,34 +384,5 @@ impl<'t, 'p> Translator<'t, 'p> {
             None => Expr::Null,
         };
         (!translated.is_empty()).then(|| Expr::case(translated, otherwise))
-    }
-
-    /// `extract(epoch from x)`, and the days of the time between two timestamps.
-    fn extract(
-        &mut self,
-        source: Source,
-        field: Node<'p>,
-        argument: Node<'p>,
-        place: Place<'p>,
-    ) -> Option<Expr> {
-        let Shape::Constant(Constant::Text(field)) = field.shape() else {
-            return None;
-        };
-        let value = self.value(argument, place)?;
-        match (field.to_ascii_lowercase().as_str(), source) {
-            ("epoch", Source::Interval) => Some(value / SECOND),
-            ("day" | "days", Source::Interval) => {
-                let endless = Expr::binary(
-                    Binary::Equal,
-                    Expr::unary(Unary::Abs, value.clone()),
-                    f64::INFINITY.into(),
-                );
-                let days = Expr::unary(Unary::Trunc, value / (DAY * SECOND));
-                Some(Expr::case([(endless, Expr::Null)], days))
-            }
-            ("epoch", Source::Timestamp) => Some((value + EPOCH * SECOND) / SECOND),
-            ("epoch", Source::Date) => Some((value + EPOCH / DAY) * DAY),
-            _ => None,
-        }
     }
 }

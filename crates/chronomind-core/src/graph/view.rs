@@ -345,10 +345,15 @@ impl<'r> Graph<'r> {
         })
     }
 
+    /// The greatest length of a vector that was ever stored.
+    pub fn longest(&self) -> f32 {
+        // Relaxed: see `store`.
+        f32::from_bits(self.header.longest.load(Ordering::Relaxed))
+    }
+
     /// Whether a distance of the probe from some node may be NaN.
     pub(super) fn overflows(&self, probe: &Probe) -> bool {
-        // Relaxed: see `store`.
-        let longest = f32::from_bits(self.header.longest.load(Ordering::Relaxed));
+        let longest = self.longest();
         let length = distance::squared_norm(&probe.values).sqrt() as f32;
         self.config.metric.overflows(length, longest)
     }
