@@ -146,11 +146,14 @@ def check_plan(question, shape, plan):
         return ""
     # The planner may find that an expression drawn at random does not depend on the distance.
     depends = sorted_by and f" {question.table.operator} " in sorted_by[1]
-    # It leaves an expression alone that compares, or takes the floor of, numerics which a float does
-    # not follow.
-    numeric = r"::numeric|floor\(.*\)::double precision"
-    rounds = question.expression.kind == "tree" and sorted_by and re.search(numeric, sorted_by[1])
-    is_free = rounds or question.expression.may_sort
+    # It leaves an expression alone that takes a step where the index's number may be on its other side:
+    # of the distance, or, among those drawn at random, of what was rounded or is numeric.
+    steps = {
+        "tree": r"::numeric|floor\(|WHEN .*[<>=]",
+        "boost": rf"WHEN .*{re.escape(question.table.operator)}.* THEN",
+    }.get(question.expression.kind)
+    step = steps and sorted_by and re.search(steps, sorted_by[1])
+    is_free = step or question.expression.may_sort
     return "the index does not order" if (depends or by_index) and not is_free else ""
 
 

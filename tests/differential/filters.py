@@ -73,6 +73,7 @@ CONDITIONS = {
         "i.v IS NOT NULL",
         "i.v IS NOT NULL",
         "i.v IS NULL",
+        "(i.v IS NOT NULL OR i.n = 3)",
     ),
     "big": (
         "i.big - 9007199254740992 = 3",
