@@ -143,8 +143,8 @@ fn follow(
     if is_second {
         // Which nodes have lost rows went with the one who took them.
         let graph = index.graph();
-        let is_taken = |&node: &u32| graph.state(node) != State::Free;
-        follower.bereft.extend((0..graph.len()).filter(is_taken));
+        let taken = graph.nodes().filter(|&(_, state)| state != State::Free);
+        follower.bereft.extend(taken.map(|(node, _)| node));
     }
     let changed = changes.pages()?;
     changes.postings(&changed, |id, posting| follower.bury(id, posting))?;

@@ -35,6 +35,8 @@ struct Churned<'r> {
     graph: Graph<'r>,
     live: BTreeMap<u32, Vec<f32>>,
     inserter: Inserter,
+    /// Some ids below the length were never reserved, or never stored.
+    has_holes: bool,
 }
 
 impl<'r> Churned<'r> {
@@ -44,17 +46,29 @@ impl<'r> Churned<'r> {
             graph: *index.graph(),
             live: BTreeMap::new(),
             inserter: Inserter::default(),
+            has_holes: false,
         }
     }
 
     fn insert(&mut self, vector: &[f32]) -> u32 {
         let id = self.graph.peek_free().unwrap_or(self.graph.len());
+        self.insert_at(id, vector);
+        id
+    }
+
+    /// Inserts a node behind so many ids that nothing is ever told of.
+    fn insert_behind_hole(&mut self, ids: u32, vector: &[f32]) {
+        assert_eq!(self.graph.peek_free(), None);
+        self.has_holes = true;
+        self.insert_at(self.graph.len() + ids, vector);
+    }
+
+    fn insert_at(&mut self, id: u32, vector: &[f32]) {
         let upper = self.graph.reserve(id).unwrap();
         assert!([Some(id), None].contains(&self.graph.take_free()));
         assert!(self.graph.store(id, upper, &bytes(vector)));
         self.graph.link(id, &mut self.inserter);
         assert!(self.live.insert(id, vector.to_vec()).is_none());
-        id
     }
 
     fn retire(&mut self, id: u32) {
@@ -101,7 +115,11 @@ impl<'r> Churned<'r> {
         let report = self.graph.check(&mut || false).unwrap();
         assert_eq!((report.live, report.unlinked), (self.live.len() as u32, 0));
         assert_eq!(report.dead, self.graph.dead_nodes());
-        assert_eq!(report.free, self.graph.free_nodes());
+        if self.has_holes {
+            assert!(report.free >= self.graph.free_nodes());
+        } else {
+            assert_eq!(report.free, self.graph.free_nodes());
+        }
         let all = self.graph.len() as usize + 1;
         let mut found = self.search(query, all);
         if report.dead == 0 {
@@ -160,6 +178,57 @@ fn a_dead_node_leaves_and_its_place_is_used_again() {
         assert_eq!((graph.len(), graph.free_nodes()), (200, 0));
         assert_eq!(graph.bytes_held(), held);
     }
+}
+
+/// On a standby, nodes that come and go between two looks at the pages leave ids without memory.
+#[test]
+fn ids_without_memory_are_passed_over() {
+    let heap = HeapRegion::new(64 << 20);
+    // Of these, 32 records fill a unit.
+    let config = config(Metric::Cosine, 384, 16);
+    let mut random = Random(2);
+    let mut vector = || -> Vec<f32> { (0..384).map(|_| random.normal()).collect() };
+    let mut churned = Churned::new(&heap, config);
+    let ids = || (0..100).chain(10_000..10_100);
+    for id in ids() {
+        churned.has_holes = true;
+        churned.insert_at(id, &vector());
+    }
+    let graph = churned.graph;
+    churned.check(&vector());
+    assert!(
+        graph
+            .nodes()
+            .map(|(id, _)| id)
+            .filter(|id| graph.state(*id) == State::Live)
+            .eq(ids())
+    );
+    for id in [500, 9_000, 10_099 + 5_000, u32::MAX] {
+        assert_eq!((graph.state(id), graph.vector(id)), (State::Free, None));
+        assert!(!graph.retire(id) && !graph.holds(id, &bytes(&vector())));
+        let mut words = vec![7];
+        for layer in 0..2 {
+            graph.copy_links(id, layer, &mut words);
+            assert_eq!(words, vec![0; if layer == 0 { 32 } else { 16 }]);
+        }
+    }
+    // The entry point among them.
+    for id in ids()
+        .filter(|id| id % 3 == 0)
+        .chain(graph.entry().map(|entry| entry.id))
+    {
+        if graph.state(id) == State::Live {
+            churned.retire(id);
+        }
+    }
+    let dead = graph.dead_nodes();
+    assert_eq!(churned.unlink(), dead);
+    churned.check(&vector());
+    assert_eq!(graph.reconnect(&mut churned.inserter, &mut || false), Ok(0));
+    for _ in 0..dead {
+        churned.insert(&vector());
+    }
+    churned.check(&vector());
 }
 
 /// A row that cannot be logged leaves its node reserved, and the next one reserves it again.
@@ -404,15 +473,20 @@ proptest! {
         m in 2_u32..6,
         metric in prop::sample::select(Metric::ALL.to_vec()),
         steps in prop::collection::vec((0_usize..60, 0_usize..=100, any::<bool>()), 1..12),
+        holes in prop::sample::select(vec![0, 1, 500, 5_000]),
     ) {
-        let heap = HeapRegion::new(32 << 20);
+        let heap = HeapRegion::new(64 << 20);
         let mut churned = Churned::new(&heap, config(metric, 2, m));
         let mut random = Random(seed);
         for (inserts, percent, is_unlinked) in steps {
             for _ in 0..inserts {
                 // Few places, so that many are equally far.
                 let vector = [random.normal(), 1.0 + random.below(4) as f32];
-                churned.insert(&vector);
+                if holes > 0 && random.below(20) == 0 && churned.graph.peek_free().is_none() {
+                    churned.insert_behind_hole(holes, &vector);
+                } else {
+                    churned.insert(&vector);
+                }
             }
             churned.check(&[0.3, 1.0]);
             // Nearly none and nearly all more often than by halves.

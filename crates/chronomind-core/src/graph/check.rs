@@ -35,14 +35,13 @@ impl Graph<'_> {
     /// [`Error::Inconsistent`] with the first broken invariant; [`Error::Stopped`].
     pub fn check(&self, interrupt: &mut Interrupt<'_>) -> Result<Report> {
         let calm = Calm::of(self);
-        let len = self.len();
         let mut report = Report::default();
         let mut live = Vec::new();
-        for id in 0..len {
+        for (id, state) in self.nodes() {
             if id.is_multiple_of(4096) && interrupt() {
                 return Err(Error::Stopped);
             }
-            match self.state(id) {
+            match state {
                 State::Free => {
                     report.free += 1;
                     continue;

@@ -55,9 +55,7 @@ impl Graph<'_> {
         inserter: &mut Inserter,
         interrupt: &mut Interrupt<'_>,
     ) -> Result<()> {
-        let live: Vec<u32> = (0..self.len())
-            .filter(|&id| self.state(id) == State::Live)
-            .collect();
+        let live: Vec<u32> = self.live().collect();
         let Some(root) = self.root(&live) else {
             return Ok(());
         };
@@ -105,12 +103,16 @@ impl Graph<'_> {
 
     /// The linked nodes in the parts that they are in.
     fn forest(&self) -> Forest {
-        let is_linked = |id| matches!(self.state(id), State::Linking | State::Live);
         let mut forest = Forest {
-            up: (0..self.len())
-                .map(|id| if is_linked(id) { id } else { NONE })
-                .collect(),
+            up: vec![NONE; self.len() as usize],
         };
+        for (id, state) in self.nodes() {
+            if matches!(state, State::Linking | State::Live)
+                && let Some(up) = forest.up.get_mut(id as usize)
+            {
+                *up = id;
+            }
+        }
         for id in 0..forest.up.len() as u32 {
             if forest.up[id as usize] != NONE {
                 for kin in self.kin(id) {

@@ -130,7 +130,22 @@ pub(crate) struct Node<'r> {
 impl<'r> Node<'r> {
     #[inline(always)]
     pub(crate) fn at(nodes: &Records<'r>, shape: NodeShape, id: u32) -> Node<'r> {
-        let record = nodes.record(id).as_ptr();
+        // SAFETY: a record of an array of nodes.
+        unsafe { Node::on(nodes.record(id).as_ptr(), shape) }
+    }
+
+    /// The same, if it has memory.
+    #[inline(always)]
+    pub(crate) fn find(nodes: &Records<'r>, shape: NodeShape, id: u32) -> Option<Node<'r>> {
+        let record = nodes.locate(id)?;
+        // SAFETY: a record of an array of nodes.
+        Some(unsafe { Node::on(record.as_ptr(), shape) })
+    }
+
+    /// # Safety
+    /// `record` is that of a node of this shape, in an array that lives for `'r`.
+    #[inline(always)]
+    unsafe fn on(record: *mut u8, shape: NodeShape) -> Node<'r> {
         // SAFETY: a record has `stride` bytes: the header, the slots and the vector, in this order;
         // header and slots are only ever touched as atomics.
         unsafe {

@@ -108,8 +108,8 @@ impl Graph<'_> {
         self.drop_unlinked(interrupt)?;
         let mut reached = self.reached(true, interrupt)?;
         let mut found = 0;
-        for id in 0..self.len() {
-            if reached.contains(id) || self.state(id) != State::Live {
+        for id in self.live() {
+            if reached.contains(id) {
                 continue;
             }
             if interrupt() {
@@ -125,18 +125,22 @@ impl Graph<'_> {
 
     /// Drops the names of nodes that are still to be linked from all lists.
     fn drop_unlinked(&self, interrupt: &mut Interrupt<'_>) -> Result<()> {
-        let states = (0..self.len()).map(|id| self.state(id));
-        let unlinked: Vec<bool> = states.map(|state| state == State::Stored).collect();
+        let mut unlinked = vec![false; self.len() as usize];
+        for (id, state) in self.nodes() {
+            if let Some(unlinked) = unlinked.get_mut(id as usize) {
+                *unlinked = state == State::Stored;
+            }
+        }
         if !unlinked.contains(&true) {
             return Ok(());
         }
         let is_unlinked = |id: u32| unlinked.get(id as usize) == Some(&true);
-        for id in 0..self.len() {
+        for (id, state) in self.nodes() {
             if id.is_multiple_of(STRIDE) && interrupt() {
                 return Err(Error::Stopped);
             }
             // Those to be linked may have lists of upper layers from the pages.
-            if matches!(self.state(id), State::Free | State::Filling) {
+            if matches!(state, State::Free | State::Filling) {
                 continue;
             }
             for layer in 0..=self.node(id).layer() {

@@ -16,11 +16,8 @@ use super::unlink::Batch;
 use crate::primitive::Ordering;
 
 impl Graph<'_> {
-    /// Takes the dead out of the lists of a node, if it is linked.
+    /// Takes the dead out of the lists of a node that is linked.
     pub(super) fn repair(&self, id: u32, dead: &Batch, inserter: &mut Inserter) {
-        if !matches!(self.state(id), State::Linking | State::Live) {
-            return;
-        }
         for layer in 0..=self.node(id).layer() {
             let mut slots = self.list(id, layer).iter();
             // Relaxed: the ids are only compared.
@@ -112,13 +109,13 @@ impl Graph<'_> {
         starts.truncate(most);
     }
 
-    /// Links a node once more where its lists are thin, as if it were new.
+    /// Links a live node once more where its lists are thin, as if it were new.
     pub(super) fn refill(&self, id: u32, inserter: &mut Inserter) {
         let Some(entry) = self.entry() else {
             return;
         };
         let top = self.node(id).layer().min(entry.layer);
-        if self.state(id) != State::Live || !(0..=top).any(|layer| self.is_thin(id, layer)) {
+        if !(0..=top).any(|layer| self.is_thin(id, layer)) {
             return;
         }
         self.probe_node(id, &mut inserter.probe);

@@ -46,9 +46,12 @@ impl Batch {
             ids: Vec::new(),
             marks: vec![0; len.div_ceil(64) as usize],
         };
-        for id in (0..len).filter(|&id| graph.state(id) == State::Dead) {
-            batch.ids.push(id);
-            batch.marks[id as usize / 64] |= 1 << (id % 64);
+        // Nobody dies meanwhile.
+        for (id, state) in graph.nodes().take_while(|&(id, _)| id < len) {
+            if state == State::Dead {
+                batch.ids.push(id);
+                batch.marks[id as usize / 64] |= 1 << (id % 64);
+            }
         }
         batch
     }
@@ -88,12 +91,14 @@ impl Graph<'_> {
         }
         wait(epochs, interrupt, pause)?;
         self.replace_entry(&dead);
-        for id in 0..self.len() {
+        for (id, state) in self.nodes() {
             look(interrupt)?;
-            self.repair(id, &dead, inserter);
+            if matches!(state, State::Linking | State::Live) {
+                self.repair(id, &dead, inserter);
+            }
         }
         wait(epochs, interrupt, pause)?;
-        for id in 0..self.len() {
+        for id in self.live() {
             look(interrupt)?;
             self.refill(id, inserter);
         }
@@ -120,8 +125,8 @@ impl Graph<'_> {
     /// Lets searches start at a live node of the highest layer, when they start at a dead one.
     fn replace_entry(&self, dead: &Batch) {
         while let Some(entry) = self.entry().filter(|entry| dead.contains(entry.id)) {
-            let live = (0..self.len()).filter(|&id| self.state(id) == State::Live);
-            let heir = live
+            let heir = self
+                .live()
                 .map(|id| Entry {
                     id,
                     layer: self.node(id).layer(),

@@ -43,6 +43,11 @@ impl GraphConfig {
             .then(|| RecordShape::new(Code::stride(dimensions)))
     }
 
+    /// Slots of a list on a layer.
+    fn slots(&self, layer: u32) -> usize {
+        self.m as usize * if layer == 0 { 2 } else { 1 }
+    }
+
     /// The highest layer of node `id`: geometric with ratio 1/m, as in the paper (section 4.1).
     pub fn layer_of(&self, id: u32) -> u32 {
         // splitmix64 (Steele, Lea and Flood 2014): one round scrambles the ordinal.
@@ -210,11 +215,22 @@ impl<'r> Graph<'r> {
 
     /// The state of node `id`; [`State::Free`] when it has no memory.
     pub fn state(&self, id: u32) -> State {
-        if self.nodes.is_reserved(id) {
-            self.node(id).state()
-        } else {
-            State::Free
-        }
+        self.known(id).map_or(State::Free, |node| node.state())
+    }
+
+    /// The nodes that have memory, in order, each with its state at the moment that it is come to.
+    ///
+    /// Not every id below [`len`](Self::len) has memory: on a standby, rows that came and went between
+    /// two looks at the pages leave ids without any, whole extents of them.
+    pub fn nodes(&self) -> impl Iterator<Item = (u32, State)> + use<'r> {
+        let graph = *self;
+        (0..self.len()).filter_map(move |id| Some((id, graph.known(id)?.state())))
+    }
+
+    /// The nodes that are live, in order.
+    pub(super) fn live(&self) -> impl Iterator<Item = u32> + use<'r> {
+        let nodes = self.nodes();
+        nodes.filter_map(|(id, state)| (state == State::Live).then_some(id))
     }
 
     /// The stored bytes of a node's vector, if it has any.
@@ -296,9 +312,14 @@ impl<'r> Graph<'r> {
         true
     }
 
-    /// Copies the slot words of one list of a node, without their distances, for the index's pages.
+    /// Copies the slot words of one list of a node, without their distances, for the index's pages: as many
+    /// as a list has, all 0 where the node has no memory.
     pub fn copy_links(&self, id: u32, layer: u32, out: &mut Vec<u32>) {
         out.clear();
+        if self.known(id).is_none() {
+            out.resize(self.config.slots(layer), 0);
+            return;
+        }
         // Relaxed: only the words are copied, nothing behind them is read.
         out.extend(
             self.list(id, layer)
@@ -381,9 +402,20 @@ impl<'r> Graph<'r> {
         &self.header.entry
     }
 
+    /// Node `id`, which has memory: it was reserved by the caller, or met in a list, a bucket, the list of
+    /// free nodes or among [`nodes`](Self::nodes), or has a state other than [`State::Free`].
+    ///
+    /// # Panics
+    /// When it has none. Whoever goes through ids by counting takes [`nodes`](Self::nodes) instead.
     #[inline(always)]
     pub(crate) fn node(&self, id: u32) -> Node<'r> {
         Node::at(&self.nodes, self.shape, id)
+    }
+
+    /// Node `id`, if it has memory.
+    #[inline]
+    pub(super) fn known(&self, id: u32) -> Option<Node<'r>> {
+        Node::find(&self.nodes, self.shape, id)
     }
 
     /// The neighbour list of a node on a layer, empty above its highest.
