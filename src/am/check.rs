@@ -9,10 +9,11 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use chronomind_core::distance;
 use chronomind_core::graph::Report;
 use chronomind_core::index::{Index, Published};
 use chronomind_core::postings::split;
-use chronomind_core::record::{Flags, Item, PostingView, Tid};
+use chronomind_core::record::{Definition, Flags, Item, PostingView, Tid};
 use chronomind_core::score::Row;
 
 use super::row::HeapRow;
@@ -74,6 +75,7 @@ fn check_once(index: Relation, scan: &mut HeapScan<'_>) -> Result<Checked> {
     for pass in 0..passes {
         let mut part = Part {
             index,
+            definition: &snapshot.meta.definition,
             source: &source,
             of: (pass, passes),
             postings: HashMap::new(),
@@ -241,6 +243,7 @@ enum Vector {
 /// The postings of a share of the table's rows.
 struct Part<'s> {
     index: Relation,
+    definition: &'s Definition,
     source: &'s Source<'s>,
     /// Which of how many.
     of: (u64, u64),
@@ -323,7 +326,12 @@ impl Part<'_> {
         let same = match (known.vector, row.vector) {
             (Vector::Null, vector) => vector.is_none(),
             (_, None) => false,
-            (Vector::NoDistance, Some(vector)) => vector.iter().all(|&byte| byte & 0x7f == 0),
+            (Vector::NoDistance, Some(vector)) => {
+                let Definition {
+                    metric, element, ..
+                } = *self.definition;
+                distance::scale(metric, element, vector).is_none()
+            }
             (Vector::Node(node), Some(vector)) => match self.source {
                 Source::Memory(memory) => memory.graph().vector(node) == Some(vector),
                 Source::Pages(reader, _) => {
