@@ -202,17 +202,16 @@ impl<'a> Collector<'a> {
             };
             let keys = &self.keys[row.keys..][..attributes];
             let (room, taken) = (self.shared, self.taken);
-            let reserved = self.memory.postings().reserve(self.postings);
+            let postings = self.memory.postings();
+            let reserved = postings.reserve(self.postings);
             reserved.map_err(|error| room.explain(error, taken))?;
-            self.memory.postings().publish(
-                self.postings,
-                row.tid,
-                place,
-                &Row {
-                    keys,
-                    nulls: row.nulls,
-                },
-            );
+            let attributes = Row {
+                keys,
+                nulls: row.nulls,
+            };
+            if !postings.publish(self.postings, row.tid, place, &attributes) {
+                return Err(Error::bug("a posting of a new index is there already"));
+            }
             self.postings += 1;
         }
         self.keys.clear();

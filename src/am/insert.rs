@@ -132,13 +132,17 @@ impl Host for PagesAlone {
         None
     }
 
-    fn reserve(&mut self, _ids: Ids, _page: u32) -> bool {
-        self.0.is_alone()
+    fn reserve(&mut self, _ids: Ids, _pages: &[u32]) -> Result<bool> {
+        Ok(self.0.is_alone())
     }
 
-    fn add_page(&mut self, _kind: Kind, _sequence: u32, _block: u32) {}
+    fn add_page(&mut self, _kind: Kind, _sequence: u32, _block: u32) -> bool {
+        true
+    }
 
-    fn enter(&mut self, _ids: Ids) {}
+    fn enter(&mut self, _ids: Ids) -> bool {
+        true
+    }
 }
 
 /// A row on its way into memory.
@@ -172,15 +176,17 @@ enum Entering {
 
 impl Entry<'_> {
     /// Claims the memory of the row.
-    fn claim(&mut self, ids: Ids, page: u32) -> Option<()> {
+    fn claim(&mut self, ids: Ids, pages: &[u32]) -> chronomind_core::Result<()> {
         let index = &self.memory.index;
-        index.postings().reserve(ids.posting).ok()?;
-        fault::claim(Point::InsertMemory).ok()?;
-        index.pages().reserve(page).ok()?;
-        if ids.node != NO_NODE && self.twin.is_none() {
-            self.new_node = Some(index.graph().reserve(ids.node).ok()?);
+        index.postings().reserve(ids.posting)?;
+        fault::claim(Point::InsertMemory)?;
+        for &page in pages {
+            index.pages().reserve(page)?;
         }
-        Some(())
+        if ids.node != NO_NODE && self.twin.is_none() {
+            self.new_node = Some(index.graph().reserve(ids.node)?);
+        }
+        Ok(())
     }
 
     fn give_back(&mut self) {
@@ -217,14 +223,17 @@ impl Host for Entry<'_> {
         self.memory.index.pages().get(segment(kind), sequence)
     }
 
-    fn reserve(&mut self, ids: Ids, page: u32) -> bool {
+    fn reserve(&mut self, ids: Ids, pages: &[u32]) -> Result<bool> {
         if self.memory.is_retired() {
             self.state = Entering::Elsewhere;
             self.give_back();
-            return false;
+            return Ok(false);
         }
-        if self.claim(ids, page).is_some() {
-            return true;
+        match self.claim(ids, pages) {
+            Ok(()) => return Ok(true),
+            Err(chronomind_core::Error::OutOfMemory { .. }) => {}
+            // More memory would not help.
+            Err(error) => return Err(error.into()),
         }
         if self.is_last_try {
             // Before the row is logged, so that vacuum does not take its node for one without rows.
@@ -234,20 +243,20 @@ impl Host for Entry<'_> {
             // Under the lock still: who is terminated before the next try drops nothing.
             self.give_back();
         }
-        self.is_last_try
+        Ok(self.is_last_try)
     }
 
-    fn add_page(&mut self, kind: Kind, sequence: u32, block: u32) {
-        self.memory
-            .index
-            .pages()
-            .set(segment(kind), sequence, block);
+    fn add_page(&mut self, kind: Kind, sequence: u32, block: u32) -> bool {
+        let pages = self.memory.index.pages();
+        // Memory that lacks the row is not asked where its pages are.
+        pages.set(segment(kind), sequence, block) || self.state == Entering::Never
     }
 
-    fn enter(&mut self, ids: Ids) {
-        self.taken.take_if(|taken| *taken == ids.node);
+    fn enter(&mut self, ids: Ids) -> bool {
+        let is_taken = |taken: &mut u32| *taken == ids.node;
         if self.state == Entering::Never {
-            return;
+            self.taken.take_if(is_taken);
+            return true;
         }
         let index = &self.memory.index;
         let place = match ids.node {
@@ -256,8 +265,14 @@ impl Host for Entry<'_> {
             node => index.place(node),
         };
         let (tid, row) = (self.row.tid.pack(), &self.row.attributes);
-        index.postings().enter(ids.posting, tid, place, row);
+        if !index.postings().enter(ids.posting, tid, place, row) {
+            // Nor is anything else in it to be trusted.
+            self.memory.give_up();
+            return false;
+        }
+        self.taken.take_if(is_taken);
         self.state = Entering::Done;
+        true
     }
 }
 

@@ -59,15 +59,17 @@ pub trait Host {
     /// The block of a page that was added since the build, if it is known.
     fn block(&self, kind: Kind, sequence: u32) -> Option<u32>;
 
-    /// Makes room for a row and for pages up to this number of a segment. False when there is none:
-    /// then nothing is done.
-    fn reserve(&mut self, ids: Ids, page: u32) -> bool;
+    /// Makes room for a row and for the places of those pages of either segment that have these numbers.
+    /// False when there is none: then nothing is done.
+    fn reserve(&mut self, ids: Ids, pages: &[u32]) -> Result<bool>;
 
-    /// A page of a segment lies on this block, or will.
-    fn add_page(&mut self, kind: Kind, sequence: u32, block: u32);
+    /// A page of a segment lies on this block, or will. False where there is no room to note it.
+    #[must_use]
+    fn add_page(&mut self, kind: Kind, sequence: u32, block: u32) -> bool;
 
-    /// The row is logged next, without fail.
-    fn enter(&mut self, ids: Ids);
+    /// The row is logged next, without fail. False when memory has another in its place.
+    #[must_use]
+    fn enter(&mut self, ids: Ids) -> bool;
 }
 
 /// Runs `work` while nobody appends. It must not call the server.
@@ -127,11 +129,14 @@ pub fn append(
         true => layout.pieces(node).ok_or(too_many)?,
         false => Vec::new(),
     };
-    let last_page = pieces.last().map_or(0, |piece| piece.sequence);
-    if !host.reserve(
-        ids,
-        last_page.max(number / layout.per_page(Kind::Postings) as u32),
-    ) {
+    // Those that a look at the meta page finds need no place.
+    let posting_page = number / layout.per_page(Kind::Postings) as u32;
+    let vector_pages = pieces.iter().map(|piece| piece.sequence);
+    let mut pages: Vec<u32> = vector_pages
+        .filter(|&page| page >= meta.vectors.run.pages)
+        .collect();
+    pages.extend(Some(posting_page).filter(|&page| page >= meta.postings.run.pages));
+    if !host.reserve(ids, &pages)? {
         return Ok(None);
     }
 
@@ -172,6 +177,14 @@ pub fn append(
     writes.push((&posting_page, &record));
     appender.commit(&writes, Some(ids))?;
     Ok(Some(ids))
+}
+
+/// Memory is not that of these pages, or was left so by an inserter that failed.
+fn stale(index: Relation, Ids { posting, .. }: Ids) -> Error {
+    let what = format!("in memory, posting {posting} is that of another row");
+    Error::corruption(&index.name(), what)
+        .detail("The row was not inserted. Memory is not used for this index any more, only its pages are.")
+        .hint("Try again. If chrono_check finds the pages damaged too, REINDEX rebuilds them from the table.")
 }
 
 /// Callers are to hand over whole records.
@@ -235,7 +248,12 @@ impl<H: Host> Appender<'_, H> {
             let known = known.or_else(|| self.host.block(kind, sequence));
             let block = match known {
                 Some(block) => block,
-                None => block_near(self.index, &self.layout, kind, end, sequence)?,
+                None => {
+                    let block = block_near(self.index, &self.layout, kind, end, sequence)?;
+                    // Lest the next goes through the pages again.
+                    self.add_page(kind, sequence, block)?;
+                    block
+                }
             };
             let page = self.index.write(block, None);
             let record = self.layout.record_bytes(kind);
@@ -260,7 +278,7 @@ impl<H: Host> Appender<'_, H> {
         end.pages = sequence + 1;
         end.block = page.block();
         chain.tail = page.block();
-        self.host.add_page(kind, sequence, page.block());
+        self.add_page(kind, sequence, page.block())?;
         fault::at(Point::AppendExtended);
         Ok(Target {
             page,
@@ -268,6 +286,13 @@ impl<H: Host> Appender<'_, H> {
             fill: 0,
             new: Some(new),
         })
+    }
+
+    fn add_page(&mut self, kind: Kind, sequence: u32, block: u32) -> Result<()> {
+        if self.host.add_page(kind, sequence, block) {
+            return Ok(());
+        }
+        Err(Error::bug("the place of a page was not reserved"))
     }
 
     /// Writes bytes to pages, in one record, and tells the host if they are all of a row.
@@ -290,7 +315,9 @@ impl<H: Host> Appender<'_, H> {
             set_fill(page, target.fill.max(end));
         }
         if let Some(ids) = row {
-            self.host.enter(ids);
+            if !self.host.enter(ids) {
+                return Err(stale(self.index, ids));
+            }
             fault::at(Point::AppendEntered);
         }
         change.commit();

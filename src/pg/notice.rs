@@ -73,3 +73,17 @@ pub fn wider_beam(index: &str, own: u32, used: u32) {
     .set_hint("ALTER INDEX ... SET (ef_construction = ...) or RESET (ef_construction) mends it.")
     .report(PgLogLevel::WARNING);
 }
+
+/// An index is searched without shared memory because of how many rows it has.
+pub fn has_too_many_rows(index: &str) {
+    pg_sys::panic::ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        format!("index \"{index}\" has more rows than chronomind can hold in memory"),
+        "",
+    )
+    .set_detail(
+        "Its pages are searched instead, which is exact and slow. More memory would not help.",
+    )
+    .set_hint("Partition the table, with an index on each partition.")
+    .report(PgLogLevel::WARNING);
+}

@@ -70,6 +70,22 @@ pub fn briefly(wait: Wait) {
     interrupt::check();
 }
 
+/// Waits for searches to leave what is to be used again: a little each time that it is called, and false when
+/// that is enough.
+///
+/// They look at it for microseconds; whoever takes longer was stopped by the system, or is being debugged,
+/// perhaps in another database. Not all have to wait for that.
+pub fn patience() -> impl FnMut() -> bool {
+    let mut left = 200;
+    move || {
+        left -= 1;
+        if left > 0 {
+            briefly(Wait::Readers);
+        }
+        left > 0
+    }
+}
+
 /// This process is shown waiting until this is dropped.
 pub struct Shown;
 

@@ -41,7 +41,7 @@ use crate::pages::{self, segment};
 use crate::pg::fault::{self, Point};
 use crate::pg::relation::Relation;
 use crate::pg::wait::{self, Wait};
-use crate::pg::{interrupt, notice, replay};
+use crate::pg::{interrupt, replay};
 use crate::shmem;
 use crate::shmem::level::KEPT;
 
@@ -91,10 +91,10 @@ pub fn catch_up(relation: Relation, incarnation: u64, memory: &Memory) -> Result
         match followed {
             Ok(()) => turn.reached(now),
             Err(Filling::Failed(error)) => return Err(error),
-            Err(Filling::Full) => {
+            Err(lack) => {
                 memory.give_up();
                 if memory.should_warn() {
-                    notice::does_not_fit(&relation.name());
+                    lack.tell(relation);
                 }
                 return Ok(false);
             }
@@ -118,8 +118,7 @@ fn follow(
     for kind in [Kind::Vectors, Kind::Postings] {
         // From the first on: when this ends early, the next look goes back as far.
         for (sequence, block) in added(relation, &snapshot, kind, directory)? {
-            directory.reserve(sequence)?;
-            directory.set(segment(kind), sequence, block);
+            directory.add(segment(kind), sequence, block)?;
         }
     }
     fault::at(Point::FollowAdded);

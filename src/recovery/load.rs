@@ -37,15 +37,15 @@ pub fn load(relation: Relation, key: &Key, claim: Claim) -> Result<()> {
             }
             Ok(())
         }
-        Err(Filling::Full) => {
+        Err(Filling::Failed(error)) => Err(error),
+        Err(lack) => {
             fault::at(Point::LoadFull);
             let place = claim.unfit(region);
             if place.should_warn() {
-                notice::does_not_fit(&relation.name());
+                lack.tell(relation);
             }
             Ok(())
         }
-        Err(Filling::Failed(error)) => Err(error),
     }
 }
 
@@ -53,8 +53,30 @@ pub fn load(relation: Relation, key: &Key, claim: Claim) -> Result<()> {
 pub(super) enum Filling {
     /// Memory is too small.
     Full,
+    /// It has more records than memory has numbers for, however large it is.
+    TooMany,
     /// Something else went wrong.
     Failed(Error),
+}
+
+impl Filling {
+    /// What memory lacks, if that is why something failed.
+    fn lack(error: &chronomind_core::Error) -> Option<Filling> {
+        match error {
+            chronomind_core::Error::OutOfMemory { .. } => Some(Filling::Full),
+            chronomind_core::Error::TooManyRecords => Some(Filling::TooMany),
+            _ => None,
+        }
+    }
+
+    /// Warns that an index is searched on its pages.
+    pub(super) fn tell(&self, index: Relation) {
+        match self {
+            Filling::Full => notice::does_not_fit(&index.name()),
+            Filling::TooMany => notice::has_too_many_rows(&index.name()),
+            Filling::Failed(_) => {}
+        }
+    }
 }
 
 impl From<Error> for Filling {
@@ -65,18 +87,8 @@ impl From<Error> for Filling {
 
 impl From<chronomind_core::Error> for Filling {
     fn from(error: chronomind_core::Error) -> Filling {
-        if is_full(&error) {
-            Filling::Full
-        } else {
-            Filling::Failed(error.into())
-        }
+        Filling::lack(&error).unwrap_or_else(|| Filling::Failed(error.into()))
     }
-}
-
-/// True where memory cannot hold the index, which its pages can.
-fn is_full(error: &chronomind_core::Error) -> bool {
-    use chronomind_core::Error::{OutOfMemory, TooManyRecords};
-    matches!(error, OutOfMemory { .. } | TooManyRecords)
 }
 
 fn fill(
@@ -94,10 +106,12 @@ fn fill(
     let graph = index.graph();
     let mut upper_lists: Vec<(u32, u32, Vec<u32>)> = Vec::new();
     let mut keys = vec![0; definition.attributes.len()];
-    let mut full = false;
+    let mut lack = None;
     // Memory that has run out is noted, not raised: it is no error of the statement.
     let mut guard = |result: chronomind_core::Result<()>| -> Result<()> {
-        full |= result.as_ref().is_err_and(is_full);
+        lack = lack
+            .take()
+            .or(result.as_ref().err().and_then(Filling::lack));
         Ok(result?)
     };
     let walked = walk(relation, None, &snapshot, |item| match item {
@@ -111,9 +125,7 @@ fn fill(
             kind,
             sequence,
             block,
-        } => guard(index.pages().reserve(sequence).map(|()| {
-            index.pages().set(pages::segment(kind), sequence, block);
-        })),
+        } => guard(index.pages().add(pages::segment(kind), sequence, block)),
         // Its place may be given to another at any time.
         Item::Posting { id, posting } if level != KEPT && posting.flags().contains(Flags::DEAD) => {
             guard(index.postings().reserve(id))
@@ -127,8 +139,8 @@ fn fill(
             Ok(())
         }
     });
-    if full {
-        return Err(Filling::Full);
+    if let Some(lack) = lack {
+        return Err(lack);
     }
     walked?;
     let postings = index.postings();
@@ -199,9 +211,13 @@ pub(super) fn publish(
         keys,
         nulls: posting.nulls(),
     };
-    index
-        .postings()
-        .publish(id, posting.tid().pack(), place, &row);
+    let tid = posting.tid().pack();
+    if !index.postings().publish(id, tid, place, &row) {
+        return Err(chronomind_core::Error::Inconsistent {
+            what: "a posting comes into a place that is taken",
+            id,
+        });
+    }
     Ok(())
 }
 

@@ -30,7 +30,8 @@ SETTINGS = {"checkpoint_timeout": "1h", "max_wal_size": "20GB", "autovacuum": "o
 MEMORY = "chronomind.shared_memory_size"
 # The last does not hold the index.
 SIZES = ["64MB", "32MB", "1MB"]
-ROWS = 800
+# More than the least of these holds.
+ROWS = 1500
 # Seconds
 LONGEST, SHORTEST = 0.2, 0.001
 

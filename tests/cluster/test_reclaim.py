@@ -18,9 +18,9 @@ from checks import (
     server,
 )
 
-ROWS = 3000
+ROWS = 4000
 ROUNDS = 12
-# The index of `ROWS` rows takes 2.4 MB of it; a third more would not fit.
+# The index of `ROWS` rows takes 2.8 MB of it; a third more would not fit.
 SMALL = {"chronomind.shared_memory_size": "3MB"}
 
 

@@ -152,12 +152,12 @@ def test_a_standby_searches_its_graph_and_not_every_row(cluster):
 def test_a_standby_with_too_little_memory_ranks_every_row(cluster):
     cluster.psql(SCHEMA)
     with connect(cluster) as primary:
-        fill(primary, 1, 1000)
+        fill(primary, 1, 3000)
         primary.execute(INDEX)
         with standby_of(cluster, **{"chronomind.shared_memory_size": "1MB"}) as standby:
             with connect(standby) as replica:
-                assert len(assert_whole(replica)) == 1000
-                fill(primary, 1001, 9000)
+                assert len(assert_whole(replica)) == 3000
+                fill(primary, 3001, 9000)
                 primary.execute("DELETE FROM items WHERE id % 2 = 0")
                 primary.execute("VACUUM items")
                 fill(primary, 10_001, 10_500)

@@ -200,9 +200,8 @@ impl<'r> Memories<'r> {
                 keys: &keys,
                 nulls: 0,
             };
-            index
-                .postings()
-                .publish(id, id.into(), index.place(node), &row);
+            let place = index.place(node);
+            assert!(index.postings().publish(id, id.into(), place, &row));
             rows.push(keys);
             nodes.push(node);
         }

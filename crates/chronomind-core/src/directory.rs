@@ -33,12 +33,27 @@ impl<'r> Directory<'r> {
         self.0.reserve(page / PAGES)
     }
 
-    /// Notes the block of a page, for which there must be memory.
-    pub fn set(&self, segment: usize, page: u32, block: u32) {
-        if let Some(words) = self.0.get(page / PAGES) {
-            // Relaxed: whoever looks a page up has a lock that orders it after whoever added it.
-            words[word(segment, page)].store(u64::from(block) + 1, Ordering::Relaxed);
-        }
+    /// Notes the block of a page. False when there is no memory for this page, whatever others have:
+    /// whoever looks it up would go through the chain of pages.
+    #[must_use]
+    pub fn set(&self, segment: usize, page: u32, block: u32) -> bool {
+        let Some(words) = self.0.get(page / PAGES) else {
+            return false;
+        };
+        // Relaxed: whoever looks a page up has a lock that orders it after whoever added it.
+        words[word(segment, page)].store(u64::from(block) + 1, Ordering::Relaxed);
+        true
+    }
+
+    /// Gets memory for a page and notes its block.
+    ///
+    /// # Errors
+    /// As [`WordRecords::reserve`].
+    pub fn add(&self, segment: usize, page: u32, block: u32) -> Result<()> {
+        self.reserve(page)?;
+        let is_set = self.set(segment, page, block);
+        debug_assert!(is_set, "reserved just now");
+        Ok(())
     }
 
     /// The block of a page, if it is known.
@@ -69,13 +84,27 @@ mod tests {
         for page in 0..3_000 {
             assert_eq!(directory.get(0, page), None);
             directory.reserve(page).unwrap();
-            directory.set(0, page, 2 * page);
-            directory.set(1, page, u32::MAX - page);
+            assert!(directory.set(0, page, 2 * page));
+            directory.add(1, page, u32::MAX - page).unwrap();
         }
         for page in 0..3_000 {
             assert_eq!(directory.get(0, page), Some(2 * page));
             assert_eq!(directory.get(1, page), Some(u32::MAX - page));
         }
         assert_eq!(directory.get(0, 3_000), None);
+    }
+
+    /// Vectors fill many more pages than postings, so the two grow far apart.
+    #[test]
+    fn memory_for_one_page_is_none_for_another() {
+        let heap = HeapRegion::new(8 * UNIT);
+        let directory = Directory::new(heap.words(WORDS).unwrap());
+        directory.reserve(11_300).unwrap();
+        assert!(!directory.set(1, 300, 7));
+        assert_eq!(directory.get(1, 300), None);
+        directory.reserve(300).unwrap();
+        assert!(directory.set(1, 300, 7));
+        assert_eq!(directory.get(1, 300), Some(7));
+        assert_eq!(directory.get(0, 300), None);
     }
 }

@@ -2,81 +2,22 @@
 
 use std::ptr::NonNull;
 
-use super::region::{EXTENT_UNITS, Extent, Region, UNIT, Zeroable};
+use super::region::{Extent, Region, UNIT, Zeroable};
+use super::shape::{DIRECTORIES, FAN, FIRST, RecordShape, Spot};
 use crate::error::{Error, Result};
 use crate::primitive::{AtomicU32, Ordering};
-
-/// Extents that one directory unit names.
-const FAN: u32 = (UNIT / 4) as u32;
-/// Directory units an array can have: with the smallest extents that is 64 GiB of records.
-const DIRECTORIES: usize = 64;
 
 /// The shared part of an array; zeroed memory is an empty one.
 #[repr(C)]
 pub struct RecordsHeader {
-    /// Unit of each directory, 0 while there is none.
+    /// First unit of each of the first extents, 0 while there is none.
+    first: [AtomicU32; FIRST],
+    /// Unit of each directory of the others, 0 while there is none.
     directories: [AtomicU32; DIRECTORIES],
 }
 
 // SAFETY: atomics only.
 unsafe impl Zeroable for RecordsHeader {}
-
-/// How records of one size lie in extents. A pure function of the size, so that every process
-/// computes the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RecordShape {
-    stride: u32,
-    shift: u32,
-    units: u32,
-}
-
-impl RecordShape {
-    /// The shape for records of `bytes`, a multiple of 4 and at most 1 MiB.
-    ///
-    /// The number of records an extent holds is a power of two (an id splits by shift and mask);
-    /// among those the one is taken that leaves least of a 64-unit bitmap word unused, and the
-    /// smaller extent of two equals, so that a small index takes little.
-    pub fn new(bytes: usize) -> RecordShape {
-        debug_assert!(bytes.is_multiple_of(4) && bytes > 0 && bytes <= UNIT * 16);
-        let mut best: Option<(usize, RecordShape)> = None;
-        for shift in 0..20_u32 {
-            let units = (bytes << shift).div_ceil(UNIT) as u32;
-            if units > EXTENT_UNITS {
-                break;
-            }
-            let useful = (EXTENT_UNITS / units) as usize * (bytes << shift);
-            if best.is_none_or(|(most, _)| useful > most) {
-                best = Some((
-                    useful,
-                    RecordShape {
-                        stride: bytes as u32,
-                        shift,
-                        units,
-                    },
-                ));
-            }
-        }
-        match best {
-            Some((_, shape)) => shape,
-            None => unreachable!("one record of at most 1 MiB fits an extent"),
-        }
-    }
-
-    /// Bytes a record takes.
-    pub fn stride(&self) -> usize {
-        self.stride as usize
-    }
-
-    /// Records that lie in one extent, a power of two.
-    pub fn per_extent(&self) -> usize {
-        1 << self.shift
-    }
-
-    /// Bytes that `records` records take, in whole extents.
-    pub fn bytes(&self, records: u64) -> u64 {
-        records.div_ceil(1 << self.shift) * self.units as u64 * UNIT as u64
-    }
-}
 
 /// A view of an array in this process.
 #[derive(Clone, Copy)]
@@ -107,13 +48,17 @@ impl<'r> Records<'r> {
     /// [`Error::OutOfMemory`] and [`Error::TooManyRecords`]; nothing has changed then, except
     /// perhaps for an empty directory that the next call will use.
     pub fn reserve(&self, id: u32) -> Result<()> {
-        let extent = id >> self.shape.shift;
-        let Some(cell) = self.header.directories.get((extent / FAN) as usize) else {
-            return Err(Error::TooManyRecords);
+        let (entry, units) = match self.shape.find(id).0 {
+            Spot::First(extent) => (&self.header.first[extent], self.shape.first.units),
+            Spot::Other(extent) => {
+                let Some(cell) = self.header.directories.get((extent / FAN) as usize) else {
+                    return Err(Error::TooManyRecords);
+                };
+                let directory = self.install(cell, 1)?;
+                (self.entry(directory, extent % FAN), self.shape.other.units)
+            }
         };
-        let directory = self.install(cell, 1)?;
-        let entry = self.entry(directory, extent % FAN);
-        self.install(entry, self.shape.units).map(drop)
+        self.install(entry, units).map(drop)
     }
 
     /// True when record `id` has memory.
@@ -124,24 +69,29 @@ impl<'r> Records<'r> {
     /// The first byte of record `id`, if it has memory.
     #[inline(always)]
     pub(crate) fn locate(&self, id: u32) -> Option<NonNull<u8>> {
-        let extent = id >> self.shape.shift;
+        let (spot, place) = self.shape.find(id);
         // Acquire, here and below: pairs with the Release in `install`; the zeroing of the units
         // must be seen before their bytes.
-        let directory = self
-            .header
-            .directories
-            .get((extent / FAN) as usize)?
-            .load(Ordering::Acquire);
-        if directory == 0 {
-            return None;
-        }
-        let first = self.entry(directory, extent % FAN).load(Ordering::Acquire);
+        let first = match spot {
+            Spot::First(extent) => self.header.first[extent].load(Ordering::Acquire),
+            Spot::Other(extent) => {
+                let directory = self
+                    .header
+                    .directories
+                    .get((extent / FAN) as usize)?
+                    .load(Ordering::Acquire);
+                if directory == 0 {
+                    return None;
+                }
+                self.entry(directory, extent % FAN).load(Ordering::Acquire)
+            }
+        };
         if first == 0 {
             return None;
         }
-        let offset = (id & ((1 << self.shape.shift) - 1)) as usize * self.shape.stride as usize;
-        // SAFETY: the directory names claimed extents of `units` units, which hold 2^shift records
-        // of `stride` bytes, so the record lies inside the region.
+        let offset = place as usize * self.shape.stride();
+        // SAFETY: header and directories name claimed extents of the shape's `first` and `other` units, which
+        // hold 2^shift records of `stride` bytes, so the record lies inside the region.
         Some(unsafe { self.region.unit(first).add(offset) })
     }
 
@@ -167,7 +117,7 @@ impl<'r> Records<'r> {
     /// When the record was never reserved.
     #[inline(always)]
     pub unsafe fn at<T: Zeroable>(&self, id: u32, offset: usize) -> &'r T {
-        debug_assert!(offset + size_of::<T>() <= self.shape.stride as usize);
+        debug_assert!(offset + size_of::<T>() <= self.shape.stride());
         // SAFETY: inside the record, as the caller promises; zeroed memory is a valid T.
         unsafe { self.record(id).add(offset).cast::<T>().as_ref() }
     }
@@ -181,7 +131,7 @@ impl<'r> Records<'r> {
     /// When the record was never reserved.
     #[inline(always)]
     pub unsafe fn slice<T: Zeroable>(&self, id: u32, offset: usize, len: usize) -> &'r [T] {
-        debug_assert!(offset + len * size_of::<T>() <= self.shape.stride as usize);
+        debug_assert!(offset + len * size_of::<T>() <= self.shape.stride());
         // SAFETY: inside the record, as the caller promises.
         unsafe { std::slice::from_raw_parts(self.record(id).add(offset).cast::<T>().as_ptr(), len) }
     }
@@ -198,14 +148,23 @@ impl<'r> Records<'r> {
     /// # Safety
     /// Nobody uses the array or any reference into it any more.
     pub unsafe fn release(&self) {
-        // SAFETY: each extent is named once by the directories, which are cleared below.
+        // SAFETY: each extent is named once, by the header or a directory, which are cleared below.
         self.each_extent(|extent| unsafe { self.region.release(extent) });
-        for directory in &self.header.directories {
-            directory.store(0, Ordering::Relaxed);
+        for cell in self.header.first.iter().chain(&self.header.directories) {
+            cell.store(0, Ordering::Relaxed);
         }
     }
 
     fn each_extent(&self, mut visit: impl FnMut(Extent)) {
+        for cell in &self.header.first {
+            let first = cell.load(Ordering::Acquire);
+            if first != 0 {
+                visit(Extent {
+                    first,
+                    units: self.shape.first.units,
+                });
+            }
+        }
         for cell in &self.header.directories {
             let directory = cell.load(Ordering::Acquire);
             if directory == 0 {
@@ -216,7 +175,7 @@ impl<'r> Records<'r> {
                 if first != 0 {
                     visit(Extent {
                         first,
-                        units: self.shape.units,
+                        units: self.shape.other.units,
                     });
                 }
             }
@@ -260,16 +219,74 @@ fn no_record(id: u32) -> ! {
 
 #[cfg(test)]
 mod tests {
+    use super::super::shape::tests::SIZES;
     use super::*;
     use crate::arena::HeapRegion;
 
     #[test]
-    fn shapes_waste_little() {
-        for bytes in [64, 128, 532, 1_728, 3_264, 6_336, 16_192, 64_192] {
+    fn an_array_reaches_as_far_as_ids() {
+        let heap = HeapRegion::new(16 * UNIT);
+        let root = heap.region().claim(1).unwrap();
+        // SAFETY: a whole zeroed unit.
+        let header: &RecordsHeader = unsafe { heap.region().at(root.first, 0) };
+        let records = Records::new(heap.region(), header, RecordShape::new(1_856));
+        for id in [0, 1 << 25, (1 << 25) + 64, (1 << 30) - 1] {
+            assert!(!records.is_reserved(id));
+            records.reserve(id).unwrap();
+            assert!(records.is_reserved(id));
+        }
+        assert_eq!(records.reserve(u32::MAX), Err(Error::TooManyRecords));
+        // SAFETY: nothing refers to the array.
+        unsafe { records.release() };
+        assert_eq!(heap.region().used(), 2);
+    }
+
+    #[test]
+    fn a_small_array_takes_one_extent_and_no_directory() {
+        let heap = HeapRegion::new(16 * UNIT);
+        let root = heap.region().claim(1).unwrap();
+        // SAFETY: a whole zeroed unit.
+        let header: &RecordsHeader = unsafe { heap.region().at(root.first, 0) };
+        for bytes in SIZES {
+            let records = Records::new(heap.region(), header, RecordShape::new(bytes));
+            let per_extent = records.shape().per_extent() as u32;
+            for id in [0, per_extent - 1, per_extent, 2 * per_extent - 1] {
+                records.reserve(id).unwrap();
+            }
+            assert_eq!(heap.region().used(), 4, "{bytes}");
+            assert_eq!(
+                records.bytes_held(),
+                records.shape().bytes(2 * u64::from(per_extent))
+            );
+            assert!(!records.is_reserved(2 * per_extent));
+            // SAFETY: nothing refers to the array.
+            unsafe { records.release() };
+        }
+    }
+
+    /// Wherever they lie, no two share a byte.
+    #[test]
+    fn records_lie_apart() {
+        for bytes in [4, 532, 16_192, 40_000] {
+            let heap = HeapRegion::new(256 * UNIT);
+            let root = heap.region().claim(1).unwrap();
+            // SAFETY: a whole zeroed unit.
+            let header: &RecordsHeader = unsafe { heap.region().at(root.first, 0) };
             let shape = RecordShape::new(bytes);
-            let word = UNIT * 64;
-            let useful = (EXTENT_UNITS / shape.units) as usize * (bytes << shape.shift);
-            assert!(useful * 100 >= word * 85, "{bytes}: {shape:?}");
+            let records = Records::new(heap.region(), header, shape);
+            let count = shape.few + (2 << shape.other.shift);
+            let mut starts: Vec<usize> = (0..count)
+                .map(|id| {
+                    records.reserve(id).unwrap();
+                    records.record(id).as_ptr() as usize
+                })
+                .collect();
+            starts.sort_unstable();
+            assert!(starts.windows(2).all(|pair| pair[1] - pair[0] >= bytes));
+            assert_eq!(
+                records.bytes_held(),
+                shape.bytes(count.into()) + UNIT as u64
+            );
         }
     }
 

@@ -1,7 +1,8 @@
 //! Arrays whose records are nothing but atomic words, and can therefore be used without `unsafe`.
 
-use super::records::{RecordShape, Records, RecordsHeader};
+use super::records::{Records, RecordsHeader};
 use super::region::Region;
+use super::shape::RecordShape;
 use crate::error::Result;
 use crate::primitive::AtomicU64;
 

@@ -9,9 +9,13 @@ use crate::arena::{RecordShape, Records, RecordsHeader, Region};
 use crate::distance::{self, CodeQuery, Element, Kernel, Metric, Products};
 use crate::error::{Error, Result};
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
+use crate::record::MAX_NODES;
 
 /// Layers above this one are never used: with m = 2 they would hold a node in 2^30.
 const MAX_LAYER: u32 = 30;
+
+// What pages can hold, lists can name.
+const _: () = assert!(links::MAX_IDS == MAX_NODES);
 
 /// What an index fixes when it is created.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -40,8 +40,8 @@ pub use walk::{Item, Lengths, Stop, Walk};
 /// The node of a posting whose vector has no place in the graph.
 pub const NO_NODE: u32 = u32::MAX;
 
-/// Nodes are numbered below this: a neighbour slot holds an id plus one beside a flag.
-pub const MAX_NODES: u32 = (1 << 31) - 1;
+/// Nodes are numbered below this: a neighbour slot holds an id plus one beside two marks.
+pub const MAX_NODES: u32 = (1 << 30) - 1;
 
 /// No block: the tail of an empty segment, the predecessor of the first page.
 pub const NO_BLOCK: u32 = u32::MAX;
