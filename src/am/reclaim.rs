@@ -86,7 +86,7 @@ fn retire(index: Relation, memory: &Memory) {
         let Some(block) = postings.block(number) else {
             break;
         };
-        nodes.extend(bits(block.ready() & !block.live()).filter_map(|slot| block.node(slot)));
+        nodes.extend(bits(block.dead()).filter_map(|slot| block.node(slot)));
         if nodes.len() >= BATCH {
             cut(&mut nodes);
         }

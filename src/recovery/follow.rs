@@ -312,8 +312,7 @@ impl Follower<'_> {
     fn cut_dead(&self, number: u32) {
         let postings = self.index.postings();
         if let Some(block) = postings.block(number) {
-            let dead = block.ready() & !block.live();
-            for node in bits(dead).filter_map(|slot| block.node(slot)) {
+            for node in bits(block.dead()).filter_map(|slot| block.node(slot)) {
                 postings.cut(self.index.graph().postings_of(node));
             }
         }

@@ -12,17 +12,18 @@ use super::{Graph, links};
 use crate::primitive::Ordering;
 
 impl Graph<'_> {
-    /// Says that node `id` has no rows any more. No inserter that begins after this links to it;
-    /// searches pass through it until [`Graph::unlink`] is done. False when it is not live, or is a place
-    /// without memory.
+    /// Says that node `id` has no rows any more, also one whose inserter has failed while it linked. No
+    /// inserter that begins after this links to it; searches pass through it until [`Graph::unlink`] is done.
+    /// False when it has no vector, is dead, or is a place without memory.
     ///
     /// For vacuum, under the lock that orders appends: no posting of the node may be on its way, and
-    /// none may become one of it afterwards (see [`Graph::holds`]). Not while [`Graph::unlink`] runs.
+    /// none may become one of it afterwards (see [`Graph::holds`]). So nobody is linking it either: whoever
+    /// does has a posting of it. Not while [`Graph::unlink`] runs.
     pub fn retire(&self, id: u32) -> bool {
         let Some(node) = self.known(id) else {
             return false;
         };
-        let retired = [State::Live, State::Stored]
+        let retired = [State::Live, State::Stored, State::Linking]
             .into_iter()
             .any(|state| node.begin(state, State::Dead));
         if retired {

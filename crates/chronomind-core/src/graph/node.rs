@@ -29,6 +29,7 @@ const SLOTS_AT: usize = size_of::<NodeHeader>();
 /// | Stored | Linking | whoever links it: its inserter, or the loader after a restart |
 /// | Linking | Live | the same, when its own lists and the links back stand |
 /// | Live | Dead | vacuum, when its last row is gone: [`Graph::retire`](super::Graph::retire) |
+/// | Stored, Linking | Dead | the same, where whoever was to go on has failed, and its row is gone |
 /// | Dead | Free | [`Graph::unlink`](super::Graph::unlink), when nobody can meet it any more |
 ///
 /// Free again, a node keeps its id, and with it its layers, and whoever stores the next vector in it

@@ -71,10 +71,15 @@ impl<'r> Block<'r> {
         self.ready() & !dead
     }
 
+    /// The postings whose rows are gone and whose places are not free.
+    pub fn dead(&self) -> u64 {
+        // Relaxed: see `mark_dead`.
+        self.words[DEAD].load(Ordering::Relaxed)
+    }
+
     /// True for a posting whose row is gone.
     pub(super) fn is_dead(&self, slot: usize) -> bool {
-        // Relaxed: see `mark_dead`.
-        self.words[DEAD].load(Ordering::Relaxed) >> slot & 1 != 0
+        self.dead() >> slot & 1 != 0
     }
 
     /// The node of a ready posting; a dead one may have lost it.
@@ -160,9 +165,8 @@ impl<'r> Block<'r> {
 
     /// The dead that are in no chain.
     pub(super) fn cut(&self) -> u64 {
-        let dead = self.words[DEAD].load(Ordering::Relaxed);
         let is_cut = |slot: &usize| self.node(*slot).is_none();
-        super::bits(dead)
+        super::bits(self.dead())
             .filter(is_cut)
             .fold(0, |cut, slot| cut | 1 << slot)
     }

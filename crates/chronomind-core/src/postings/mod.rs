@@ -121,6 +121,7 @@ impl<'r> Postings<'r> {
     ///
     /// # Panics
     /// When the id was not reserved.
+    #[must_use]
     pub fn publish(&self, id: u32, tid: u64, place: Place<'_>, row: &Row<'_>) -> bool {
         let entered = self.enter(id, tid, place, row);
         if entered {
@@ -129,10 +130,12 @@ impl<'r> Postings<'r> {
         entered
     }
 
-    /// Writes all of posting `id`, which is not visible yet. False when it was entered before.
+    /// Writes all of posting `id`, which is not visible yet. False when it was entered before and its place
+    /// is not free: nothing has happened then, and the row would never be found.
     ///
     /// # Panics
     /// When the id was not reserved.
+    #[must_use]
     pub fn enter(&self, id: u32, tid: u64, place: Place<'_>, row: &Row<'_>) -> bool {
         let (number, slot) = split(id);
         let Some(block) = self.block(number) else {
@@ -177,14 +180,17 @@ impl<'r> Postings<'r> {
         }
     }
 
-    /// Marks the row of a published posting as gone. False when it was already, or when there is no
-    /// such posting.
+    /// Marks the row of an entered posting as gone. False when it was already, or when there is no such
+    /// posting.
+    ///
+    /// One that is entered and not shown is none that an inserter is still at, whose row would not be gone: it
+    /// was left by one that has failed.
     pub fn mark_dead(&self, id: u32) -> bool {
         let (number, slot) = split(id);
         let Some(block) = self.block(number) else {
             return false;
         };
-        let marked = block.ready() >> slot & 1 != 0 && block.mark_dead(slot);
+        let marked = block.claimed() >> slot & 1 != 0 && block.mark_dead(slot);
         if marked {
             self.zones.bury();
         }

@@ -394,6 +394,39 @@ proptest! {
     }
 }
 
+/// An inserter failed between the two steps, its row is logged, and vacuum finds it gone.
+#[test]
+fn what_is_entered_and_never_shown_can_die() {
+    let heap = HeapRegion::new(100 * UNIT);
+    let postings = postings(&heap);
+    let heads = heads();
+    let keys = [0, 0];
+    let row = Row {
+        keys: &keys,
+        nulls: 0,
+    };
+    for id in 0..BLOCK as u32 {
+        postings.reserve(id).unwrap();
+        assert!(!postings.mark_dead(id));
+        assert!(postings.enter(id, tid(id), place(0, &heads), &row));
+        assert!(!postings.enter(id, tid(id), place(0, &heads), &row));
+        if id >= 40 {
+            postings.show(id);
+        }
+    }
+    for id in 0..40 {
+        assert!(postings.mark_dead(id) && !postings.mark_dead(id));
+    }
+    assert_eq!(postings.counts(), (64, 40));
+    assert_eq!(postings.block(0).unwrap().dead().count_ones(), 40);
+    reclaim(&postings, &heads, 1);
+    assert_eq!(postings.counts(), (24, 0));
+    assert_eq!(postings.chain(&heads[0]).count(), 24);
+    assert_eq!(postings.next_free(), Some(0));
+    assert!(publish(&postings, 0, 1, &[Some(3), None], &heads));
+    assert!(postings.live(0).is_some() && postings.live(1).is_none());
+}
+
 #[test]
 fn what_is_loaded_dead_can_be_used_again() {
     let heap = HeapRegion::new(100 * UNIT);
