@@ -69,10 +69,12 @@ impl Graph<'_> {
     /// [`Graph::finish_restore`] is called for any node.
     pub fn vacate(&self, id: u32) {
         self.empty(id);
-        if self.state(id) != State::Free {
+        let node = self.node(id);
+        if node.state() != State::Free {
             self.strike_off(id);
+            self.forget_length(&node);
         }
-        self.node(id).finish();
+        node.finish();
         // Release: pairs with the Acquire in `len`.
         self.header.len.fetch_max(id + 1, Ordering::Release);
         self.give_free(id);

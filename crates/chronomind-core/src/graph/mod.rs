@@ -29,6 +29,8 @@ mod forest;
 #[cfg(not(loom))]
 mod insert;
 #[cfg(not(loom))]
+mod lengths;
+#[cfg(not(loom))]
 mod near;
 #[cfg(not(loom))]
 mod neighbours;

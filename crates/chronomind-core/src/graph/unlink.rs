@@ -113,7 +113,9 @@ impl Graph<'_> {
         }
         wait(epochs, interrupt, pause)?;
         for &id in &dead.ids {
-            self.node(id).finish();
+            let node = self.node(id);
+            self.forget_length(&node);
+            node.finish();
             self.give_free(id);
         }
         let count = dead.ids.len() as u32;

@@ -3,6 +3,7 @@
 use super::entry::{self, Entry};
 use super::equal;
 use super::free::FreeHead;
+use super::lengths::Lengths;
 use super::links;
 use super::node::{Code, Node, NodeShape, State, upper_slots};
 use crate::arena::{RecordShape, Records, RecordsHeader, Region};
@@ -105,6 +106,7 @@ pub struct GraphHeader {
     upper_len: AtomicU32,
     /// The greatest length of a vector that was ever stored, as the bits of an `f32`.
     longest: AtomicU32,
+    lengths: Lengths,
     pub(super) free: FreeHead,
     /// Nodes that have ever died, and those of them whose place is free again; both wrap.
     pub(super) retired: AtomicU32,
@@ -204,17 +206,25 @@ impl<'r> Graph<'r> {
         let enlist = || self.enlist(id, vector);
         let node = self.node(id);
         let length = distance::length(self.config.element, vector);
-        // Relaxed: a search has to know of the vectors whose rows its snapshot has, and taking that
-        // synchronised with the commits of those who stored them. Bits order as positive floats do.
+        // Relaxed: as in `Lengths`. Bits order as positive floats do.
         self.header
             .longest
             .fetch_max(length.to_bits(), Ordering::Relaxed);
+        self.header.lengths.enter(length);
         let stored = node.store(vector, code, inverse_norm, layer, upper, enlist);
         if stored {
             // Release: pairs with the Acquire in `len`.
             self.header.len.fetch_max(id + 1, Ordering::Release);
+        } else {
+            self.header.lengths.leave(length);
         }
         stored
+    }
+
+    /// Counts a node out whose vector nobody can meet any more, before its place is free.
+    pub(super) fn forget_length(&self, node: &Node<'_>) {
+        let length = distance::length(self.config.element, node.vector());
+        self.header.lengths.leave(length);
     }
 
     /// The state of node `id`; [`State::Free`] when it has no memory.
@@ -370,10 +380,11 @@ impl<'r> Graph<'r> {
         })
     }
 
-    /// The greatest length of a vector that was ever stored.
+    /// An upper bound of the lengths of the vectors that are there.
     pub fn longest(&self) -> f32 {
         // Relaxed: see `store`.
-        f32::from_bits(self.header.longest.load(Ordering::Relaxed))
+        let longest = f32::from_bits(self.header.longest.load(Ordering::Relaxed));
+        longest.min(self.header.lengths.most())
     }
 
     /// Whether a distance of the probe from some node may be NaN.
