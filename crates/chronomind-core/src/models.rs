@@ -9,7 +9,7 @@ use crate::epoch::{Epochs, Participant};
 use crate::graph::entry::{self, Entry};
 use crate::graph::free::FreeHead;
 use crate::graph::line::Line;
-use crate::graph::links::{self, List, PRUNED, id_of, is_pruned, is_spanning, word_of};
+use crate::graph::links::{self, List, PRUNED, SPANNING, id_of, is_pruned, is_spanning, word_of};
 use crate::primitive::{AtomicU32, AtomicU64, Ordering};
 
 fn slots<const N: usize>(words: [u64; N]) -> Arc<[AtomicU64; N]> {
@@ -181,6 +181,38 @@ fn two_holders(words: [u64; 2], between: impl Fn(&[AtomicU64]) + Send + Sync + C
         assert_eq!(tree(&*list), [14]);
         let held = ids(&*list);
         assert_eq!(held.iter().filter(|&&id| id == 14).count(), 1, "{held:?}");
+    });
+}
+
+/// A node that has lost its parent gets another while newcomers fill its list and one wanders past.
+#[test]
+fn a_link_of_the_tree_has_two_ends_or_none() {
+    loom::model(|| {
+        // 10 has a child and room for one more link of the tree; 14 is to be its parent.
+        let list = slots([word_of(20, SPANNING, 1.0), link(12, true)]);
+        let parent = slots([link(12, true)]);
+        let newcomer = {
+            let list = list.clone();
+            thread::spawn(move || links::hold_child(&*list, 30, 1.0, &mut List::default()))
+        };
+        let wanderer = {
+            let (list, parent) = (list.clone(), parent.clone());
+            thread::spawn(move || {
+                if tree(&*parent).contains(&10) {
+                    links::hold_parent(&*list, 14, f32::NAN, &mut List::default());
+                }
+            })
+        };
+        assert!(links::hold_child(&*parent, 10, 4.0, &mut List::default()));
+        if !links::hold_parent(&*list, 14, 4.0, &mut List::default()) {
+            links::let_child_go(&*parent, 10);
+        }
+        let is_hung = newcomer.join().unwrap();
+        wanderer.join().unwrap();
+        let (kin, children) = (tree(&*list), tree(&*parent));
+        assert_eq!(kin.contains(&14), children.contains(&10));
+        assert_eq!(kin.contains(&30), is_hung);
+        assert!(kin.contains(&14) != is_hung, "there is room for one");
     });
 }
 

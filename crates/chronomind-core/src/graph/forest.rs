@@ -49,15 +49,27 @@ impl Forest {
 
 impl Graph<'_> {
     /// Makes one tree of the parts that are left of it. For [`Graph::unlink`], when no list names a dead
-    /// node and nobody who links began before that.
+    /// node and nobody who links began before that. False when a part could not be joined: newcomers may
+    /// take all the room that it has, time and again.
     pub(super) fn rejoin(
         &self,
         inserter: &mut Inserter,
         interrupt: &mut Interrupt<'_>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
+        /// They would have to fill all leaves of a part so often while it looks for a parent.
+        const TRIES: usize = 8;
+        for _ in 0..TRIES {
+            if self.rejoin_once(inserter, interrupt)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn rejoin_once(&self, inserter: &mut Inserter, interrupt: &mut Interrupt<'_>) -> Result<bool> {
         let live: Vec<u32> = self.live().collect();
         let Some(root) = self.root(&live) else {
-            return Ok(());
+            return Ok(true);
         };
         let mut forest = self.forest();
         let mut apart = live.clone();
@@ -72,22 +84,25 @@ impl Graph<'_> {
                 }
             }
         }
-        for id in apart {
+        for &id in &apart {
             look(interrupt)?;
             // A part is a tree and has a leaf, which has room.
             if forest.find(id) != forest.find(root) && self.has_room(id) {
                 let among = |other| forest.find(other) == forest.find(root);
                 self.gather_among(id, among, inserter);
-                self.find_parent(id, inserter);
-                forest.unite(id, root);
+                if self.find_parent(id, inserter) {
+                    forest.unite(id, root);
+                }
             }
         }
-        for id in live {
+        let is_whole = apart.iter().all(|&id| forest.find(id) == forest.find(root));
+        let mut of_root = |id: &u32| forest.find(*id) == forest.find(root);
+        for id in live.into_iter().filter(&mut of_root) {
             // Who became live while the entry point was dead may be higher than its heir.
             let layer = self.node(id).layer();
             entry::raise(self.entry_word(), Entry { id, layer });
         }
-        Ok(())
+        Ok(is_whole)
     }
 
     /// The entry point, which is one of the live nodes if there was none.
@@ -162,5 +177,73 @@ impl Graph<'_> {
             forest.unite(id, parent);
         }
         is_joined
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arena::HeapRegion;
+    use crate::distance::{Element, Metric};
+    use crate::graph::GraphConfig;
+    use crate::graph::links::{self, List};
+    use crate::index::{Index, IndexConfig};
+
+    /// A graph with the least lists there are, whose node 0 is linked, and nodes 1 to 5, which are live and
+    /// hang together: 1 is the parent of the others, as many as its list names.
+    fn torn(heap: &HeapRegion) -> Graph<'_> {
+        let graph = GraphConfig {
+            metric: Metric::L2,
+            element: Element::F32,
+            dimensions: 1,
+            m: 2,
+            ef_construction: 16,
+            seed: 1,
+        };
+        let config = IndexConfig {
+            graph,
+            attributes: 0,
+        };
+        let graph = *Index::create(heap.region(), config).unwrap().graph();
+        for id in 0..6 {
+            let upper = graph.reserve(id).unwrap();
+            assert!(graph.store(id, upper, &(id as f32).to_ne_bytes()));
+        }
+        graph.link(0, &mut Inserter::default());
+        let list = &mut List::default();
+        for child in 2..6 {
+            assert!(links::hold_child(graph.list(1, 0), child, 1.0, list));
+            assert!(links::hold_parent(graph.list(child, 0), 1, 1.0, list));
+        }
+        for id in 1..6 {
+            assert!(graph.node(id).begin(State::Stored, State::Linking));
+            graph.node(id).finish_linking();
+        }
+        graph
+    }
+
+    #[test]
+    fn a_node_without_room_for_a_parent_is_nobodys_child() {
+        let heap = HeapRegion::new(4 << 20);
+        let graph = torn(&heap);
+        let mut inserter = Inserter::default();
+        assert!(!graph.adopt(0, 1.0, 1, &mut inserter));
+        assert_eq!(graph.kin(0).count(), 0);
+        assert!(links::names(graph.list(0, 0), 1));
+        // One of its children has room.
+        assert!(graph.adopt(0, 1.0, 3, &mut inserter));
+        assert!(graph.kin(0).eq([3]) && graph.kin(3).eq([1, 0]));
+        assert_eq!(graph.check(&mut || false).unwrap().live, 6);
+    }
+
+    #[test]
+    fn a_part_whose_root_has_no_room_is_joined_by_a_leaf() {
+        let heap = HeapRegion::new(4 << 20);
+        let graph = torn(&heap);
+        assert_eq!(
+            graph.rejoin(&mut Inserter::default(), &mut || false),
+            Ok(true)
+        );
+        assert_eq!(graph.check(&mut || false).unwrap().live, 6);
     }
 }

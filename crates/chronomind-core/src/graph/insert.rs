@@ -58,7 +58,8 @@ impl Graph<'_> {
                 inserter.chosen = inserter.filled.pop().unwrap_or_default();
                 self.link_back(id, at, |_| true, inserter);
             }
-            self.find_parent(id, inserter);
+            // Who finds none gets one when the dead have left.
+            let _ = self.find_parent(id, inserter);
             // Searches start where everybody is reached from.
             if self.is_hung(id) {
                 entry::raise(self.entry_word(), Entry { id, layer });
@@ -155,8 +156,9 @@ impl Graph<'_> {
 
     /// Hangs a node into the spanning tree: under the first of `inserter.starts` that adopts it,
     /// else, when none of them has room, under somebody farther along the tree. To be called when all
-    /// other links of the node on layer 0 are written.
-    pub(super) fn find_parent(&self, id: u32, inserter: &mut Inserter) {
+    /// other links of the node on layer 0 are written. False when there is nobody but the dead, or when
+    /// the node has no room for a parent.
+    pub(super) fn find_parent(&self, id: u32, inserter: &mut Inserter) -> bool {
         let mut nearest = None;
         for at in 0..inserter.starts.len() {
             let candidate = inserter.starts[at];
@@ -164,33 +166,32 @@ impl Graph<'_> {
                 continue;
             }
             if self.adopt(candidate.id(), candidate.key(), id, inserter) {
-                return;
+                return true;
             }
             nearest = nearest.or(Some(candidate.id()));
         }
-        if let Some(from) = nearest.or_else(|| Some(self.entry()?.id)) {
-            self.wander(from, id, inserter);
-        }
+        let from = nearest.or_else(|| Some(self.entry()?.id));
+        from.is_some_and(|from| self.wander(from, id, inserter))
     }
 
     /// Walks the tree without turning back until somebody adopts `id`. The walk ends at a leaf at the
     /// latest, which has room. All on the way have none, so at each it parts into two ways or more,
     /// and taking any of them with the same chance makes it about as short as the tree is high when
     /// it is balanced, whatever its shape.
-    fn wander(&self, mut at: u32, id: u32, inserter: &mut Inserter) {
+    fn wander(&self, mut at: u32, id: u32, inserter: &mut Inserter) -> bool {
         let (mut before, mut random) = (id, id);
         // The limit is for a tree whose marks on pages nobody has looked through.
         for _ in 0..self.len() {
             let key = self.key(&inserter.probe, at);
             if self.adopt(at, key, id, inserter) {
-                return;
+                return true;
             }
             let ways = || self.kin(at).filter(|kin| ![before, id].contains(kin));
             // Knuth's linear congruential generator, of which the high bits are good.
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let any = (u64::from(random) * ways().count() as u64) >> 32;
             let Some(next) = ways().nth(any as usize) else {
-                return;
+                return false;
             };
             // Who was hung just now may not hold its parent yet, and would lead its children nowhere.
             if !self.is_dead(at) {
@@ -198,6 +199,7 @@ impl Graph<'_> {
             }
             (before, at) = (at, next);
         }
+        false
     }
 
     /// Whether a node has its place in the tree. A node holds its parent before any child, and the
@@ -213,13 +215,25 @@ impl Graph<'_> {
     }
 
     /// Makes a node that is hung the parent of one that is not. False when it is dead or has children
-    /// enough.
+    /// enough, or when the other has so many that there is no room for a parent.
+    ///
+    /// A newcomer has none. But one that has lost its parent may get several at the same time, each of
+    /// which found it with room for one more, and where m is 2 or 3 they can fill its list.
     pub(super) fn adopt(&self, parent: u32, key: f32, id: u32, inserter: &mut Inserter) -> bool {
         let list = &mut inserter.list;
-        !self.is_dead(parent)
-            && self.kin(parent).count() < self.most_kin()
-            && links::hold_child(self.list(parent, 0), id, key, list)
-            && links::hold_parent(self.list(id, 0), parent, key, list)
+        let slots = self.list(parent, 0);
+        if self.is_dead(parent)
+            || self.kin(parent).count() >= self.most_kin()
+            || !links::hold_child(slots, id, key, list)
+        {
+            return false;
+        }
+        let is_held = links::hold_parent(self.list(id, 0), parent, key, list);
+        if !is_held {
+            // A list that is full of links of the tree stays so: nobody else can make it hold this parent.
+            links::let_child_go(slots, id);
+        }
+        is_held
     }
 }
 

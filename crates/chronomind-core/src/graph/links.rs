@@ -172,6 +172,22 @@ pub(crate) fn hold_child(slots: &[AtomicU64], id: u32, key: f32, list: &mut List
     hold(slots, id, key, List::least_needed, list)
 }
 
+/// Takes back that a list holds a child: of one that does not hold the parent. The link stays as one that
+/// may be replaced.
+pub(crate) fn let_child_go(slots: &[AtomicU64], id: u32) {
+    for slot in slots {
+        let mut word = slot.load(Ordering::Relaxed);
+        while id_of(word) == Some(id) && is_spanning(word) {
+            let free = word & !u64::from(SPANNING);
+            // Release: as in `add`.
+            match slot.compare_exchange(word, free, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => word = now,
+            }
+        }
+    }
+}
+
 /// Makes sure that a child's list holds its parent for good. Fails only when every link there is one
 /// of the tree, which the list of a node that has no parent yet is far from.
 ///

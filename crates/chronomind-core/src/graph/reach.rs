@@ -117,7 +117,9 @@ impl Graph<'_> {
             }
             self.gather_among(id, |other| reached.contains(other), inserter);
             reached.spread(self, id, true, interrupt)?;
-            self.find_parent(id, inserter);
+            // One slot was left to it.
+            let is_hung = self.find_parent(id, inserter);
+            debug_assert!(is_hung, "node {id} finds no parent");
             found += 1;
         }
         Ok(found)

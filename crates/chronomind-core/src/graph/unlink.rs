@@ -102,7 +102,9 @@ impl Graph<'_> {
             look(interrupt)?;
             self.refill(id, inserter);
         }
-        self.rejoin(inserter, interrupt)?;
+        if !self.rejoin(inserter, interrupt)? {
+            return Ok(0);
+        }
         self.header.departures.fetch_add(1, Ordering::Relaxed);
         // Backwards: newer nodes are nearer to the front of a bucket, so that many with the same vector
         // are not passed for each other.
