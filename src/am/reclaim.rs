@@ -14,15 +14,12 @@ use crate::pages::append::while_nobody_appends;
 use crate::pg::fault::{self, Point};
 use crate::pg::interrupt;
 use crate::pg::relation::Relation;
-use crate::pg::wait::{self, Wait};
+use crate::pg::wait::patience;
 use crate::recovery::Memory;
 use crate::shmem;
 
 /// Nodes, or blocks, done under one lock.
 const BATCH: usize = 64;
-/// How often to wait, some milliseconds each time, for those who still look at what is gone. Searches
-/// look for microseconds; whoever takes longer was stopped by the system, or is being debugged.
-const PATIENCE: usize = 200;
 
 /// Makes room of what is dead.
 pub fn reclaim(index: Relation, memory: &Memory) -> Result<()> {
@@ -38,7 +35,7 @@ pub fn reclaim(index: Relation, memory: &Memory) -> Result<()> {
         shmem::epochs()?,
         &mut Inserter::default(),
         &mut interrupt,
-        &mut || wait::briefly(Wait::Readers),
+        &mut patience(),
     )?;
     memory.index.add_drift(freed);
     fault::at(Point::ReclaimUnlinked);
@@ -97,15 +94,17 @@ fn retire(index: Relation, memory: &Memory) {
 /// Waits until nobody looks at what was out of reach before. False when somebody does not stop.
 fn has_passed(epochs: Epochs<'static>) -> bool {
     let stamp = epochs.stamp();
-    for _ in 0..PATIENCE {
+    let mut pause = patience();
+    loop {
         epochs.try_advance();
         epochs.try_advance();
         if epochs.is_safe(stamp) {
             return true;
         }
-        wait::briefly(Wait::Readers);
+        if !pause() {
+            return false;
+        }
     }
-    false
 }
 
 /// The blocks of which half of the postings are dead, or more. From the end, so that the first are given out first.

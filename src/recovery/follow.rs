@@ -28,6 +28,7 @@
 //! The first to open an index after a promotion does all this for the last time, before anybody writes,
 //! and finds out which places are free.
 
+use chronomind_core::Pause;
 use chronomind_core::graph::{Inserter, State};
 use chronomind_core::index::{Index, Published};
 use chronomind_core::postings::{BLOCK, bits};
@@ -40,7 +41,7 @@ use crate::pages::changes::{Changes, added};
 use crate::pages::{self, segment};
 use crate::pg::fault::{self, Point};
 use crate::pg::relation::Relation;
-use crate::pg::wait::{self, Wait};
+use crate::pg::wait::{self, Wait, patience};
 use crate::pg::{interrupt, replay};
 use crate::shmem;
 use crate::shmem::level::KEPT;
@@ -293,7 +294,13 @@ impl Follower<'_> {
         // Before anything is given away, for those who remember where they were in a chain.
         postings.count_cut();
         fault::at(Point::FollowCut);
-        self.unlink()?;
+        // Without room for it, a row that this level sees would be missing.
+        while graph.dead_nodes() > 0 {
+            self.unlink(&mut || {
+                wait::briefly(Wait::Readers);
+                true
+            })?;
+        }
         fault::at(Point::FollowUnlinked);
         let stamp = epochs.stamp();
         while !epochs.is_safe(stamp) {
@@ -329,19 +336,19 @@ impl Follower<'_> {
         }
         if graph.dead_nodes() > graph.len() / MANY {
             postings.count_cut();
-            self.unlink()?;
+            // What cannot go now goes with the next.
+            self.unlink(&mut patience())?;
             forget_free_places(self.index);
         }
         Ok(())
     }
 
-    fn unlink(&self) -> Result<()> {
+    fn unlink(&self, pause: &mut Pause<'_>) -> Result<()> {
         let epochs = shmem::epochs()?;
         let mut inserter = Inserter::default();
         let mut interrupt = interrupt::is_pending;
-        let mut pause = || wait::briefly(Wait::Readers);
         let graph = self.index.graph();
-        while let Err(error) = graph.unlink(epochs, &mut inserter, &mut interrupt, &mut pause) {
+        while let Err(error) = graph.unlink(epochs, &mut inserter, &mut interrupt, pause) {
             match error {
                 chronomind_core::Error::Stopped => interrupt::check(),
                 error => return Err(error.into()),

@@ -364,6 +364,28 @@ def test_a_search_waits_for_nobody_who_stands_still(roomy, name):
         assert_usable(roomy, scenario)
 
 
+def test_a_vacuum_leaves_to_the_next_what_somebody_looks_at_who_stands_still(roomy):
+    scenario = SCENARIOS["Search"]
+    scenario.prepare(roomy)
+    with session(roomy) as sleeper, connect(roomy) as vacuum:
+        vacuum.execute(f"DELETE FROM items WHERE id IN {every_third('items')}")
+        pid = backend_of(sleeper)
+        thread = threading.Thread(target=strike, args=[sleeper, scenario, "search.pinned", "stop", 1])
+        thread.start()
+        try:
+            wait_until(lambda: is_stopped(pid) or not thread.is_alive())
+            # The first finds dead nodes and leaves them, and so does the next.
+            vacuum.execute("VACUUM items")
+            vacuum.execute("VACUUM items")
+            assert is_stopped(pid)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            thread.join(timeout=60)
+        assert not thread.is_alive()
+        vacuum.execute("VACUUM items")
+    assert_usable(roomy, scenario)
+
+
 def is_stopped(pid):
     """Whether a process got a SIGSTOP."""
     return "State:\tT" in Path(f"/proc/{pid}/status").read_text()

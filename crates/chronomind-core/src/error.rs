@@ -43,3 +43,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Asked often in every loop that can run long; true means "stop now".
 pub type Interrupt<'a> = dyn FnMut() -> bool + 'a;
+
+/// Lets some time pass while others have to end what they are at; false means "wait no longer".
+pub type Pause<'a> = dyn FnMut() -> bool + 'a;

@@ -25,4 +25,4 @@ pub mod scan;
 #[cfg(not(loom))]
 pub mod score;
 
-pub use error::{Error, Interrupt, Result};
+pub use error::{Error, Interrupt, Pause, Result};

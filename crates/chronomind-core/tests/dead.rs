@@ -4,7 +4,6 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
-use std::thread::yield_now;
 
 use chronomind_core::arena::HeapRegion;
 use chronomind_core::distance::{Element, Metric};
@@ -12,7 +11,7 @@ use chronomind_core::epoch::{Epochs, Participant};
 use chronomind_core::graph::{Graph, GraphConfig, GraphNear, Inserter, NearSearch, State};
 use chronomind_core::index::{Index, IndexConfig};
 use chronomind_core::scan::{Care, Near};
-use common::{Data, Random, bytes};
+use common::{Data, Random, bytes, patient};
 use proptest::prelude::*;
 
 fn config(metric: Metric, dimensions: usize, m: u32) -> IndexConfig {
@@ -87,7 +86,7 @@ impl<'r> Churned<'r> {
         let global = AtomicU64::new(0);
         let epochs = Epochs::new(&global, &[]);
         self.graph
-            .unlink(epochs, &mut self.inserter, &mut || false, &mut yield_now)
+            .unlink(epochs, &mut self.inserter, &mut || false, &mut patient)
             .unwrap()
     }
 
@@ -231,6 +230,36 @@ fn ids_without_memory_are_passed_over() {
     churned.check(&vector());
 }
 
+/// Extreme vectors send searches through all rows while they are there, and no longer.
+#[test]
+fn products_overflow_only_while_a_long_vector_is_there() {
+    let heap = HeapRegion::new(8 << 20);
+    let data = Data::generated(100);
+    let mut churned = Churned::new(&heap, config(Metric::Cosine, data.dimensions, 4));
+    for at in 0..data.len() {
+        churned.insert(data.row(at));
+    }
+    let graph = churned.graph;
+    let query = graph.probe(&bytes(data.query(0))).unwrap();
+    let overflows = || GraphNear::new(graph, query.clone(), 10).overflows();
+    assert!(!overflows());
+    for _ in 0..3 {
+        let long = [5e37, 1e38].map(|x| churned.insert(&vec![x; data.dimensions]));
+        for id in long {
+            assert!(overflows());
+            churned.retire(id);
+            assert!(overflows());
+            churned.unlink();
+        }
+        assert!(!overflows());
+    }
+    // A place that is stored and found to be without rows by a loader.
+    let id = churned.insert(&vec![5e37; data.dimensions]);
+    assert!(overflows());
+    graph.vacate(id);
+    assert!(!overflows());
+}
+
 /// A row that cannot be logged leaves its node reserved, and the next one reserves it again.
 #[test]
 fn a_place_that_was_reserved_and_not_used_takes_no_more_memory() {
@@ -289,7 +318,7 @@ fn what_is_stopped_is_done_by_the_next() {
                 left -= 1;
                 left < 0
             },
-            &mut yield_now,
+            &mut patient,
         );
         if stopped.is_ok() {
             break;
@@ -307,13 +336,76 @@ fn what_is_stopped_is_done_by_the_next() {
             asked += 1;
             asked > 3
         },
-        &mut yield_now,
+        &mut patient,
     );
     assert!(graph.dead_nodes() == 0 || stopped.is_err());
     drop(pin);
     churned.unlink();
     assert_eq!((graph.dead_nodes(), graph.free_nodes()), (0, dead));
     churned.check(data.query(0));
+}
+
+/// Somebody stands still under a pin from some moment on.
+#[test]
+fn what_is_not_waited_for_is_done_by_the_next() {
+    let heap = HeapRegion::new(32 << 20);
+    let mut churned = Churned::new(&heap, config(Metric::L2, 2, 4));
+    let global = AtomicU64::new(0);
+    let participants = [Participant::default()];
+    let epochs = Epochs::new(&global, &participants);
+    let mut random = Random(5);
+    let mut ended = [0; 2];
+    for step in (0..1_200).step_by(41) {
+        while churned.live.len() < 200 {
+            churned.insert(&[random.normal(), random.normal()]);
+        }
+        let graph = churned.graph;
+        let dead = churned.retire_some(30, &mut random);
+        let (mut left, mut pin) = (step, None);
+        let mut interrupt = || {
+            left -= 1;
+            if left < 0 && pin.is_none() {
+                pin = Some(epochs.pin(0));
+            }
+            false
+        };
+        let mut patience = 3;
+        let mut pause = || {
+            patience -= 1;
+            patience > 0
+        };
+        if step == 0 {
+            interrupt();
+        }
+        let freed = graph
+            .unlink(epochs, &mut churned.inserter, &mut interrupt, &mut pause)
+            .unwrap();
+        assert!([0, dead].contains(&freed));
+        ended[usize::from(freed > 0)] += 1;
+        assert_eq!(graph.dead_nodes(), dead - freed);
+        graph.check(&mut || false).unwrap();
+        drop(pin);
+        assert_eq!(churned.unlink(), dead - freed);
+        churned.check(&[0.3, 1.0]);
+    }
+    assert!(ended[0] > 3 && ended[1] > 3, "{ended:?}");
+}
+
+/// Its inserter failed after its row was logged: the row is gone, and vacuum is told so.
+#[test]
+fn a_node_that_nobody_goes_on_linking_dies_too() {
+    let heap = HeapRegion::new(8 << 20);
+    let mut churned = Churned::new(&heap, config(Metric::L2, 2, 4));
+    for at in 0..50 {
+        churned.insert(&[at as f32, 1.0]);
+    }
+    let graph = churned.graph;
+    let upper = graph.reserve(50).unwrap();
+    assert!(graph.store(50, upper, &bytes(&[7.0, 7.0])));
+    assert!(graph.retire(50) && !graph.retire(50));
+    assert_eq!(churned.unlink(), 1);
+    assert_eq!(churned.insert(&[8.0, 8.0]), 50);
+    churned.check(&[3.0, 3.0]);
 }
 
 /// A search that goes on after all that it had met is gone still finds what is left, in order.

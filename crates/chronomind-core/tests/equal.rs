@@ -4,14 +4,13 @@ mod common;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::AtomicU64;
-use std::thread::yield_now;
 
 use chronomind_core::arena::{HeapRegion, UNIT};
 use chronomind_core::distance::{Element, Metric};
 use chronomind_core::epoch::Epochs;
 use chronomind_core::graph::{Graph, GraphConfig, Inserter, State};
 use chronomind_core::index::{Index, IndexConfig};
-use common::{Random, bytes};
+use common::{Random, bytes, patient};
 use proptest::prelude::*;
 
 fn config(metric: Metric, element: Element, dimensions: u32) -> IndexConfig {
@@ -122,7 +121,7 @@ fn nodes_that_leave_their_buckets_can_be_stopped() {
             epochs,
             &mut Inserter::default(),
             &mut interrupt,
-            &mut yield_now,
+            &mut patient,
         )
     };
     let is_half_done = |patience: &u32| {
@@ -172,7 +171,7 @@ impl Twins<'_> {
         let inserter = &mut self.inserter;
         let _ = self
             .graph
-            .unlink(epochs, inserter, &mut interrupt, &mut yield_now);
+            .unlink(epochs, inserter, &mut interrupt, &mut patient);
     }
 
     fn check(&self, vector: &[u8]) {

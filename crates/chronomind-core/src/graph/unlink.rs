@@ -21,7 +21,8 @@
 //! because all that it held has left, it begins again ([`GraphNear`](super::GraphNear)).
 //!
 //! One call at a time: vacuum is alone on its table. It is the only one that frees nodes, so it needs
-//! no pin itself. When it is stopped the dead are dead still, and the next call begins again.
+//! no pin itself. When it is stopped, or gives up waiting for somebody who stands still under a pin, the
+//! dead are dead still, and the next call begins again.
 
 use super::Graph;
 use super::entry::{self, Entry};
@@ -29,7 +30,7 @@ use super::insert::Inserter;
 use super::links::id_of;
 use super::node::State;
 use crate::epoch::Epochs;
-use crate::error::{Error, Interrupt, Result};
+use crate::error::{Error, Interrupt, Pause, Result};
 use crate::primitive::Ordering;
 
 /// The dead that leave together.
@@ -68,9 +69,10 @@ impl Batch {
 }
 
 impl Graph<'_> {
-    /// Takes all dead nodes out of the graph and makes their places free. Returns how many there were.
-    /// For vacuum, which is alone on its table and must not hold a pin. The interrupt check, which is
-    /// asked under no pin either, may take its time. `pause` passes some, while a grace period is not over.
+    /// Takes all dead nodes out of the graph and makes their places free. Returns how many there were, 0
+    /// too where they are left to the next call. For vacuum, which is alone on its table and must not hold
+    /// a pin. The interrupt check, which is asked under no pin either, may take its time. `pause` passes
+    /// some, while a grace period is not over, and says whether to go on waiting.
     ///
     /// Costs a pass over all links, and for each list that names dead nodes the distances to the
     /// neighbours of these.
@@ -83,13 +85,12 @@ impl Graph<'_> {
         epochs: Epochs<'_>,
         inserter: &mut Inserter,
         interrupt: &mut Interrupt<'_>,
-        pause: &mut dyn FnMut(),
+        pause: &mut Pause<'_>,
     ) -> Result<u32> {
         let dead = Batch::of(self);
-        if dead.ids.is_empty() {
+        if dead.ids.is_empty() || !wait(epochs, interrupt, pause)? {
             return Ok(0);
         }
-        wait(epochs, interrupt, pause)?;
         self.replace_entry(&dead);
         for (id, state) in self.nodes() {
             look(interrupt)?;
@@ -97,7 +98,9 @@ impl Graph<'_> {
                 self.repair(id, &dead, inserter);
             }
         }
-        wait(epochs, interrupt, pause)?;
+        if !wait(epochs, interrupt, pause)? {
+            return Ok(0);
+        }
         for id in self.live() {
             look(interrupt)?;
             self.refill(id, inserter);
@@ -113,7 +116,9 @@ impl Graph<'_> {
             self.empty(id);
             self.strike_off(id);
         }
-        wait(epochs, interrupt, pause)?;
+        if !wait(epochs, interrupt, pause)? {
+            return Ok(0);
+        }
         for &id in &dead.ids {
             let node = self.node(id);
             self.forget_length(&node);
@@ -149,14 +154,16 @@ pub(super) fn look(interrupt: &mut Interrupt<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Waits for a grace period.
-fn wait(epochs: Epochs<'_>, interrupt: &mut Interrupt<'_>, pause: &mut dyn FnMut()) -> Result<()> {
+/// Waits for a grace period. False when it is not over and nobody wants to wait any longer.
+fn wait(epochs: Epochs<'_>, interrupt: &mut Interrupt<'_>, pause: &mut Pause<'_>) -> Result<bool> {
     let stamp = epochs.stamp();
     while !epochs.is_safe(stamp) {
         if !epochs.try_advance() {
             look(interrupt)?;
-            pause();
+            if !pause() {
+                return Ok(false);
+            }
         }
     }
-    Ok(())
+    Ok(true)
 }

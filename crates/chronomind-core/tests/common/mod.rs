@@ -123,6 +123,12 @@ impl Random {
     }
 }
 
+/// Waits for readers as long as it takes.
+pub fn patient() -> bool {
+    std::thread::yield_now();
+    true
+}
+
 /// Waits for the threads of a scope. The scope itself would, but ThreadSanitizer does not see that.
 pub fn join<T>(threads: Vec<ScopedJoinHandle<'_, T>>) {
     for thread in threads {
