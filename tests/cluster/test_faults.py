@@ -224,7 +224,8 @@ def tight(pg):
     with server(pg, **SMALL) as cluster:
         make(cluster)
         yield cluster
-        assert "does not fit" not in cluster.log.read_text()
+        # No warning; builds that fail say so in other words.
+        assert '_idx" does not fit' not in cluster.log.read_text()
 
 
 def session(cluster):
