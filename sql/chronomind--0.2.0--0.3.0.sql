@@ -176,11 +176,30 @@ DECLARE
 BEGIN
     DROP VIEW @extschema@.chrono_indexes;
     DROP FUNCTION @extschema@.chrono_search;
+    DROP FUNCTION @extschema@.chrono_stats;
 EXCEPTION WHEN dependent_objects_still_exist THEN
     GET STACKED DIAGNOSTICS others = PG_EXCEPTION_DETAIL;
     RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist', MESSAGE = 'other objects use what version 0.3.0 of chronomind makes anew',
         DETAIL = others, HINT = 'Drop them, update, and make them again: chrono_indexes is a function now, as in SELECT * FROM chrono_indexes().';
 END $$;
+
+CREATE FUNCTION @extschema@.chrono_stats(index regclass)
+RETURNS TABLE (
+    state text,
+    rows bigint,
+    dead_rows bigint,
+    vectors bigint,
+    free_vectors bigint,
+    layers integer,
+    memory_bytes bigint,
+    disk_bytes bigint,
+    scans bigint,
+    planner_asks boolean
+)
+    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'chrono_stats_wrapper';
+
+COMMENT ON FUNCTION @extschema@.chrono_stats IS
+    'whether an index is loaded, does not fit, is loading, not loaded, not built or in shards; what it holds in memory; its bytes in memory and on disk; how often it was scanned; false in planner_asks once this session has noticed that another library keeps the planner from asking for orders by a score';
 
 -- Tools that compare a database with their own idea of it take views for the user's.
 CREATE FUNCTION @extschema@.chrono_indexes()
@@ -196,7 +215,8 @@ RETURNS TABLE (
     layers integer,
     memory_bytes bigint,
     disk_bytes bigint,
-    scans bigint
+    scans bigint,
+    planner_asks boolean
 )
     LANGUAGE sql VOLATILE PARALLEL RESTRICTED
 BEGIN ATOMIC
@@ -250,9 +270,6 @@ CREATE FUNCTION chronomind_internal.chrono_has_shards(rel regclass) RETURNS bool
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'chrono_has_shards_wrapper';
 
 COMMENT ON FUNCTION chronomind_internal.chrono_has_shards IS 'internal: whether the rows of a table are in shards of another engine';
-
-COMMENT ON FUNCTION @extschema@.chrono_stats IS
-    'whether an index is loaded, does not fit, is loading, not loaded, not built or in shards; what it holds in memory; its bytes in memory and on disk; how often it was scanned';
 
 -- Which columns play which parts: no column plays two that are written.
 CREATE OR REPLACE FUNCTION chronomind_internal.chrono_columns(

@@ -40,6 +40,7 @@ SELECT 1 / (SELECT 0) FROM t WHERE n > 0 ORDER BY (v <-> '[1,0]') + n LIMIT 1;
 SELECT id FROM t WHERE n > 0 ORDER BY (v <-> '[1,0]') + n LIMIT 1;
 SELECT a.id FROM t a, t b WHERE a.id = b.n AND b.id = 7 AND a.n > 0 ORDER BY (a.v <-> '[1,0]') + a.n LIMIT 1;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE n > 0 ORDER BY (v <-> '[1,0]') + n LIMIT 1;
+SELECT 'asks: ' || planner_asks FROM chrono_stats('t_v_n_idx');
 """
 
 
@@ -68,3 +69,4 @@ def test_a_hook_that_was_replaced_is_told_once(pg):
             said = cluster.session(STATEMENTS)
             assert said.count(TOLD) == told, said
             assert ("chrono_query" in said) == pushed, said
+            assert f"asks: {str(pushed).lower()}" in said, said

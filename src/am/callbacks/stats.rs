@@ -27,6 +27,7 @@ fn chrono_stats(
         name!(memory_bytes, i64),
         name!(disk_bytes, i64),
         name!(scans, i64),
+        name!(planner_asks, bool),
     ),
 > {
     let found = of_index(index).or_raise();
@@ -45,15 +46,10 @@ fn chrono_stats(
             stats.memory_bytes as i64,
             i64::from(blocks) * i64::from(pg_sys::BLCKSZ),
             scans.unwrap_or_default(),
+            // Not before version 0.3.0.
+            !hook_watch::is_replaced(),
         )
     }))
-}
-
-/// False once this session has found that another library keeps the planner from asking for orders by a
-/// score. No function of SQL has it yet.
-#[pg_extern(sql = false)]
-fn chrono_is_asked() -> bool {
-    !hook_watch::is_replaced()
 }
 
 /// What an index is made of, and how many blocks it has on disk. `None` for one that has just been dropped.
