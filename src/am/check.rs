@@ -46,20 +46,25 @@ pub type HeapScan<'a> = dyn FnMut(&mut dyn FnMut(HeapRow) -> Result<()>) + 'a;
 pub fn check(index: Relation, scan: &mut HeapScan<'_>) -> Result<Checked> {
     loop {
         let level = follow::wanted_level();
-        let result = check_once(index, scan);
-        // What replay has changed meanwhile need not be the same in memory.
-        if result.is_ok() || follow::wanted_level() == level {
+        let opened = recovery::open(index)?;
+        let result = check_once(index, &opened, scan);
+        // What replay has changed meanwhile need not be the same in memory, nor what memory has missed that
+        // nobody searches any more.
+        let is_stale = match &opened {
+            Opened::Memory(memory) => !memory.is_complete(),
+            Opened::Pages => false,
+        };
+        if result.is_ok() || !is_stale && follow::wanted_level() == level {
             return result;
         }
         interrupt::check();
     }
 }
 
-fn check_once(index: Relation, scan: &mut HeapScan<'_>) -> Result<Checked> {
-    let opened = recovery::open(index)?;
+fn check_once(index: Relation, opened: &Opened, scan: &mut HeapScan<'_>) -> Result<Checked> {
     let snapshot = pages::snapshot(index)?;
     let mut checked = Checked::default();
-    let source = match &opened {
+    let source = match opened {
         Opened::Memory(memory) => {
             let graph = check_graph(index, &memory.index)?;
             checked.nodes = u64::from(graph.live) + u64::from(graph.unlinked);

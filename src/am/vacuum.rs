@@ -15,7 +15,7 @@ use crate::pages::links::LinkWriter;
 use crate::pages::tombstone::sweep;
 use crate::pg::fault::{self, Point};
 use crate::pg::relation::Relation;
-use crate::recovery::{self, Memory, Opened};
+use crate::recovery::{self, Memory, Opened, Others};
 
 /// One in so many nodes may have come or gone before the lists on the pages are written anew.
 const LAG: u32 = 16;
@@ -26,23 +26,21 @@ pub fn bulk_delete(
     is_dead: &mut dyn FnMut(Tid) -> bool,
     stats: &mut pg_sys::IndexBulkDeleteResult,
 ) -> Result<()> {
-    // Loading first: somebody who loaded during the sweep could miss tombstones behind him.
+    // Loading first: what somebody loads during the sweep lacks the tombstones behind him.
     recovery::hurry(index)?;
     let opened = recovery::open(index)?;
-    let swept = sweep(index, is_dead, |posting| {
-        if let Opened::Memory(memory) = &opened {
-            memory.index.postings().mark_dead(posting);
+    let others = Others::of(index)?;
+    let swept = sweep(index, is_dead, |postings| match &opened {
+        Opened::Memory(memory) if !memory.is_retired() => {
+            let all = memory.index.postings();
+            for &posting in postings {
+                all.mark_dead(posting);
+            }
         }
+        // At once, since the vacuum may be cancelled before its end.
+        Opened::Memory(_) | Opened::Pages => others.have_missed(),
     })?;
     fault::at(Point::SweepDone);
-    // Who has loaded it meanwhile may lack what was marked.
-    let is_current = match &opened {
-        Opened::Memory(memory) => !memory.is_retired(),
-        Opened::Pages => false,
-    };
-    if !is_current {
-        recovery::disown(index)?;
-    }
     stats.num_index_tuples = swept.live as f64;
     stats.tuples_removed += swept.buried as f64;
     Ok(())

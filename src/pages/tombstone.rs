@@ -24,14 +24,14 @@ pub struct Swept {
 }
 
 /// Asks `is_dead`, which may raise errors, about every live posting, marks those for which it says
-/// so, and tells `on_dead` their ids, with their page still locked: no error can come between, so a
+/// so, and tells `on_dead` their ids, page by page with the page still locked: no error can come between, so a
 /// posting that is dead in memory is dead on its page, and only what is dead there is used again.
 ///
 /// Postings appended after the start may not be met: their rows are not gone yet.
 pub fn sweep(
     index: Relation,
     mut is_dead: impl FnMut(Tid) -> bool,
-    mut on_dead: impl FnMut(u32),
+    mut on_dead: impl FnMut(&[u32]),
 ) -> Result<Swept> {
     let snapshot = snapshot(index)?;
     let layout = &snapshot.layout;
@@ -64,6 +64,10 @@ pub fn sweep(
         }
         swept.live -= live.len() as u64;
         swept.buried += live.len() as u64;
+        let ids: Vec<u32> = live
+            .iter()
+            .map(|&(slot, _)| sequence * per_page + slot)
+            .collect();
         // The page may have changed since; but a posting whose row is gone stays until it is marked.
         let guard = index.write(block, Some(&ring));
         let mut change = Change::begin(index);
@@ -73,9 +77,7 @@ pub fn sweep(
         }
         change.commit();
         fault::at(Point::SweepLogged);
-        for &(slot, _) in &live {
-            on_dead(sequence * per_page + slot);
-        }
+        on_dead(&ids);
     }
     Ok(swept)
 }

@@ -179,19 +179,25 @@ pub fn find_known(relation: Relation) -> Option<Found> {
     Some(shmem::registry().ok()?.find(&key))
 }
 
-/// To be called when pages were changed without memory: an index that somebody loads at the same time
-/// may lack the change, and must not be searched once it counts.
-pub fn disown(relation: Relation) -> Result<()> {
-    let key = key_of(relation)?;
-    loop {
-        match shmem::registry()?.find(&key) {
-            Found::Claimed => wait::briefly(Wait::Load),
-            Found::Ready(place, _) => {
-                place.set_unfit();
-                return Ok(());
-            }
-            Found::Absent | Found::Unfit(_) => return Ok(()),
-        }
+/// Those who have an index in memory, or load it, while somebody changes its pages without them.
+pub struct Others {
+    registry: &'static Registry,
+    file: File,
+}
+
+impl Others {
+    /// Of whoever opens this index.
+    pub fn of(relation: Relation) -> Result<Others> {
+        Ok(Others {
+            registry: shmem::registry()?,
+            file: file_of(relation),
+        })
+    }
+
+    /// To be called under the lock of a page that was changed: memory that may lack the change is not
+    /// searched from now on. However the caller ends, nothing is left to be done.
+    pub fn have_missed(&self) {
+        self.registry.has_missed(self.file);
     }
 }
 

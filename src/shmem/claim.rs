@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use chronomind_core::arena::Region;
 use chronomind_core::index::Index;
 
-use super::entry::{Entry, READY, RETIRED, UNFIT};
+use super::entry::{Entry, NOT_FULL, READY, RETIRED, UNFIT};
 use super::level::Level;
 use super::owed;
 use super::registry::Registry;
@@ -53,9 +53,11 @@ impl Place {
         &self.0.level
     }
 
-    /// True once for each time that the index becomes unfit: the caller is to warn.
+    /// True once for each time that the index does not fit: the caller is to warn.
     pub fn should_warn(self) -> bool {
-        self.0.warned.swap(1, Ordering::Relaxed) == 0
+        let warned = &self.0.warned;
+        let change = warned.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed);
+        change.is_ok()
     }
 
     /// True for one of those who find the index unfit when it is time to look whether it fits now.
@@ -97,13 +99,16 @@ impl Claim {
     }
 
     /// The index is complete up to a position in the WAL, or [kept](super::level::KEPT) so:
-    /// everybody may use it. True when it did not fit before.
+    /// everybody may use it, unless it has [missed](Registry::has_missed) a change meanwhile. True when it
+    /// did not fit before, and does now.
     pub fn ready(mut self, level: u64) -> bool {
-        self.entry.level.set(level);
-        self.entry.warned.store(0, Ordering::Relaxed);
-        let was_unfit = self.entry.again.swap(0, Ordering::Relaxed) == 1;
-        self.finish(READY);
-        was_unfit
+        let entry = self.entry;
+        entry.level.set(level);
+        let was_unfit = entry.again.swap(0, Ordering::Relaxed) == 1;
+        let now = clock::milliseconds();
+        let is_ready = self.registry.exclusively(|| entry.complete(now));
+        self.finished = true;
+        was_unfit && is_ready
     }
 
     /// The index does not fit: everybody searches its pages.
@@ -113,15 +118,14 @@ impl Claim {
         let free = region.units() - region.used().min(region.units());
         entry.too_few.store(free, Ordering::Relaxed);
         entry.again.store(0, Ordering::Relaxed);
+        // Who was not warned before, because memory was not full, is now.
+        let warned = &entry.warned;
+        let _ = warned.compare_exchange(NOT_FULL, 0, Ordering::Relaxed, Ordering::Relaxed);
         entry.put_off(clock::milliseconds());
-        self.finish(UNFIT)
-    }
-
-    fn finish(&mut self, state: u32) -> Place {
         self.finished = true;
-        // Release: pairs with the Acquire in `Registry::look`; the whole index is in place before.
-        self.entry.state.store(state, Ordering::Release);
-        Place(self.entry)
+        // Release: pairs with the Acquire in `Registry::look`.
+        entry.state.store(UNFIT, Ordering::Release);
+        Place(entry)
     }
 }
 

@@ -15,6 +15,9 @@ pub(super) const READY: u32 = 2;
 pub(super) const UNFIT: u32 = 3;
 pub(super) const RETIRED: u32 = 4;
 
+/// Of [`Entry::warned`]: the index is unfit because memory lacks a change of the pages.
+pub(super) const NOT_FULL: u32 = 2;
+
 /// Where an index's pages are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct File {
@@ -76,8 +79,10 @@ pub struct Entry {
     pub(super) root: AtomicU32,
     /// Process that claimed it.
     pub(super) owner: AtomicU32,
-    /// 1 once somebody was warned that the index is unfit.
+    /// 1 once somebody was warned that the index is unfit, [`NOT_FULL`] while nobody is to be.
     pub(super) warned: AtomicU32,
+    /// 1 once pages were changed that the claim's owner may have read before.
+    has_missed: AtomicU32,
     /// 1 while the claim is that of an index which was unfit, and is so again if the claim comes to nothing.
     pub(super) again: AtomicU32,
     /// How often the index has become unfit, or somebody looked in vain whether it fits.
@@ -136,6 +141,8 @@ impl Entry {
         self.again.store(0, Ordering::Relaxed);
         self.failures.store(0, Ordering::Relaxed);
         self.too_few.store(0, Ordering::Relaxed);
+        self.look_at.store(0, Ordering::Relaxed);
+        self.has_missed.store(0, Ordering::Relaxed);
         self.level.begin();
         self.owner.store(std::process::id(), Ordering::Relaxed);
         self.state.store(CLAIMED, Ordering::Relaxed);
@@ -146,9 +153,39 @@ impl Entry {
     /// Under the lock: claims an entry that was unfit and has no memory.
     pub(super) fn begin_again(&self) {
         self.again.store(1, Ordering::Relaxed);
+        self.has_missed.store(0, Ordering::Relaxed);
         self.level.begin();
         self.owner.store(std::process::id(), Ordering::Relaxed);
         self.state.store(CLAIMED, Ordering::Release);
+    }
+
+    /// Under the lock: pages were changed, and memory was not. What somebody loads is unfit when it is done.
+    pub(super) fn miss(&self, now: u64) {
+        match self.state.load(Ordering::Relaxed) {
+            CLAIMED => self.has_missed.store(1, Ordering::Relaxed),
+            READY => self.set_stale(now),
+            _ => {}
+        }
+    }
+
+    /// Under the lock: ends a claim whose index is complete. True if it is.
+    pub(super) fn complete(&self, now: u64) -> bool {
+        let is_whole = self.has_missed.swap(0, Ordering::Relaxed) == 0;
+        if is_whole {
+            self.warned.store(0, Ordering::Relaxed);
+            // Release: pairs with the Acquire in `Registry::look`; the whole index is in place before.
+            self.state.store(READY, Ordering::Release);
+        } else {
+            self.set_stale(now);
+        }
+        is_whole
+    }
+
+    /// Unfit, though not for want of memory.
+    fn set_stale(&self, now: u64) {
+        self.warned.store(NOT_FULL, Ordering::Relaxed);
+        self.put_off(now);
+        self.state.store(UNFIT, Ordering::Release);
     }
 
     /// Under the lock: gives its memory back, which nobody uses.
@@ -211,6 +248,36 @@ pub(super) fn release_root(region: Region<'static>, root: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One that somebody has claimed.
+    fn claimed() -> Entry {
+        // SAFETY: atomics, for which zero is a valid value.
+        let entry: Entry = unsafe { std::mem::zeroed() };
+        entry.state.store(CLAIMED, Ordering::Relaxed);
+        entry
+    }
+
+    #[test]
+    fn memory_that_lacks_a_change_of_the_pages_is_never_ready() {
+        let is = |entry: &Entry, state| entry.state.load(Ordering::Relaxed) == state;
+        let entry = claimed();
+        assert!(entry.complete(0) && is(&entry, READY));
+        entry.miss(0);
+        assert!(is(&entry, UNFIT), "missed when it was ready");
+        entry.begin_again();
+        entry.miss(0);
+        assert!(is(&entry, CLAIMED));
+        assert!(
+            !entry.complete(0) && is(&entry, UNFIT),
+            "missed while it was loaded"
+        );
+        entry.miss(0);
+        entry.begin_again();
+        assert!(
+            entry.complete(0) && is(&entry, READY),
+            "loaded after it was missed"
+        );
+    }
 
     #[test]
     fn looks_become_rarer_and_one_of_many_looks() {

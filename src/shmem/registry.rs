@@ -9,7 +9,7 @@
 //! | state | meaning | who ends it |
 //! |---|---|---|
 //! | Claimed | somebody builds or loads it | its [`Claim`]: ready, unfit or given up (to Unfit where it was that); else the exit or abort of its process |
-//! | Ready | complete; inserts keep it so | a sweep, when the relation is gone; an insert that finds no memory (to Unfit); a REINDEX of it that needs the memory |
+//! | Ready | complete; inserts keep it so | a sweep, when the relation is gone; an insert that finds no memory, or a vacuum that changed the pages without it (to Unfit); a REINDEX of it that needs the memory |
 //! | Unfit, with memory | did not fit; pages are searched instead | a sweep takes the memory when nobody has it in use |
 //! | Unfit, without memory | the same | a sweep, when the relation is gone; whoever opens it and finds enough free memory (to Claimed) |
 //! | Retired | nobody can find it any more | whoever sweeps when nobody has it in use |
@@ -27,6 +27,7 @@ use super::lock::Lock;
 use super::owed;
 pub use super::uses::ENTRIES;
 use super::uses::Uses;
+use crate::pg::clock;
 use crate::pg::fault::{self, Point};
 
 /// What a lookup finds.
@@ -194,6 +195,24 @@ impl Registry {
             fault::at(Point::RegistryClaimed);
             Some(Claim::new(self, entry))
         })
+    }
+
+    /// To be called, under the lock of the page, when a page of this file was changed without memory. Whoever
+    /// has read the page before had claimed the index before, and is found here: what he has loaded, or
+    /// loads, must not be searched. Whoever claims it later reads the change.
+    pub fn has_missed(&self, file: File) {
+        let has_or_loads = |entry: &&Entry| {
+            let state = entry.state.load(Ordering::Relaxed);
+            entry.file() == file && matches!(state, CLAIMED | READY)
+        };
+        if self.in_use().any(|entry| has_or_loads(&entry)) {
+            let now = clock::milliseconds();
+            self.exclusively(|| {
+                self.in_use()
+                    .filter(has_or_loads)
+                    .for_each(|entry| entry.miss(now));
+            });
+        }
     }
 
     /// Gives up every claim and every turn of a process that aborts or exits.
