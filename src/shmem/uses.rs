@@ -40,7 +40,8 @@ impl Uses {
         // Relaxed: only this backend writes its words.
         let held = word.load(Ordering::Relaxed);
         if held & bit == 0 {
-            word.store(held | bit, Ordering::Relaxed);
+            // Release: as in `let_go`, since whoever reads this value reads none that was there before.
+            word.store(held | bit, Ordering::Release);
             // SeqCst: pairs with the fence in `is_held`. Either that one sees this bit, or every load after
             // this fence sees what the entry had become before that one.
             fence(Ordering::SeqCst);
