@@ -52,20 +52,25 @@ impl Creation {
         definition: &Definition,
         expected: Expected,
     ) -> Result<Creation> {
+        let (file, oid) = (file_of(relation), relation.oid().to_u32());
+        // This transaction may have used what it replaces now; the server has made sure that it does no more.
+        shmem::registry()?.let_go_of(file, oid);
         reclaim()?;
         let region = shmem::region()?;
         let config = config(definition);
         let whole = |rows: f64| rows.clamp(0.0, f64::from(u32::MAX)) as u64;
         let rows = whole(expected.rows);
-        let file = file_of(relation);
         let key = Key {
             file,
             incarnation: definition.incarnation,
             origin: files::origin(file),
         };
-        let oid = relation.oid().to_u32();
+        let take_from_former = || -> Result<()> {
+            shmem::registry()?.take_from_former(file, oid, region);
+            Ok(())
+        };
         if config.bytes(rows, rows) > free_bytes(region) {
-            shmem::registry()?.take_from_former(&key, oid, region);
+            take_from_former()?;
         }
         let room = Room {
             config,
@@ -88,7 +93,13 @@ impl Creation {
                 .hint(notice::FEWER_INDEXES));
             }
         };
-        let index = Index::create(region, config).map_err(|error| room.explain(error, 0))?;
+        let index = match Index::create(region, config) {
+            Ok(index) => index,
+            Err(_) => {
+                take_from_former()?;
+                Index::create(region, config).map_err(|error| room.explain(error, 0))?
+            }
+        };
         claim.set_root(&index);
         Ok(Creation {
             relation,

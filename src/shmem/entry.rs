@@ -113,12 +113,11 @@ impl Entry {
         }
     }
 
-    /// Whether it is an earlier file of an index, or a later one.
-    pub(super) fn is_other_file_of(&self, key: &Key, relation: u32) -> bool {
-        let file = self.file();
-        file.database == key.file.database
-            && file != key.file
-            && self.relation.load(Ordering::Relaxed) == relation
+    /// Whether it is of the index of this OID, which is in this file now or will be.
+    pub(super) fn is_of(&self, file: File, relation: u32) -> bool {
+        let held = self.file();
+        held == file
+            || held.database == file.database && self.relation.load(Ordering::Relaxed) == relation
     }
 
     /// Under the lock: claims an entry that nobody uses for an index.

@@ -275,21 +275,25 @@ impl Registry {
 
     /// Takes the memory of an index for the file that it is built into anew: what was built before serves
     /// nobody meanwhile, and is loaded from its pages should the new one be rolled back.
-    pub fn take_from_former(&self, key: &Key, relation: u32, region: Region<'static>) {
+    pub fn take_from_former(&self, file: File, relation: u32, region: Region<'static>) {
         self.exclusively(|| {
             for entry in self.in_use() {
-                let state = entry.state.load(Ordering::Relaxed);
-                if is_settled(entry) && entry.is_other_file_of(key, relation) {
+                if is_settled(entry) && entry.file() != file && entry.is_of(file, relation) {
                     retire(entry);
-                    if self.uses.is_held(self.number(entry)) {
-                        // By this transaction itself, which may read it again.
-                        entry.state.store(state, Ordering::Release);
-                    } else {
-                        self.remove_unused(entry, region);
-                    }
+                    self.remove_unused(entry, region);
                 }
             }
         });
+    }
+
+    /// This backend has no memory in use any more of an index, of this file or any other. For one that knows
+    /// that none of its scans is open on the index.
+    pub fn let_go_of(&self, file: File, relation: u32) {
+        for entry in self.in_use() {
+            if entry.is_of(file, relation) {
+                self.uses.let_go_of(participant(), self.number(entry));
+            }
+        }
     }
 
     /// Runs `work`, which must not call Postgres, while nobody claims, retires or removes an entry.

@@ -58,6 +58,17 @@ impl Uses {
         }
     }
 
+    /// The backend has this entry in use no more.
+    pub fn let_go_of(self, backend: usize, entry: usize) {
+        let word = &self.rows[backend].0[entry / 64];
+        let bit = 1 << (entry % 64);
+        let held = word.load(Ordering::Relaxed);
+        if held & bit != 0 {
+            // Release: as in `let_go`.
+            word.store(held & !bit, Ordering::Release);
+        }
+    }
+
     /// Whether a backend has the entry in use. To be asked after the entry has become one that nobody
     /// takes for ready.
     pub fn is_held(self, entry: usize) -> bool {
@@ -91,6 +102,11 @@ mod tests {
             assert!(uses.is_held(entry));
         }
         assert!(!uses.is_held(1));
+        uses.let_go_of(0, 63);
+        uses.let_go_of(0, 1);
+        assert!(uses.is_held(63) && uses.is_held(64));
+        uses.let_go_of(2, 63);
+        assert!(!uses.is_held(63) && uses.is_held(64));
         uses.let_go(0);
         assert!(uses.is_held(64));
         uses.let_go(2);

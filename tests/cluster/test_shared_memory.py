@@ -289,3 +289,45 @@ def test_a_server_says_at_its_start_what_it_takes_and_why(server):
     server.settings["chronomind.shared_memory_size"] = "0"
     server.restart()
     assert "MB of shared memory for indexes: a quarter of the" in server.log.read_text()
+
+
+def test_an_index_that_a_transaction_fills_and_empties_takes_no_more_memory_each_time(server):
+    server.psql(make("t", 10))
+    server.psql(
+        f"""DO $$ BEGIN FOR round IN 1..20 LOOP
+            INSERT INTO t {rows(1, 1_000)}; TRUNCATE t;
+        END LOOP; END $$"""
+    )
+    assert "does not fit" not in server.log.read_text()
+    with connect(server) as connection:
+        connection.execute(f"INSERT INTO t {rows(1, 1_000)}")
+        assert state(connection, "t")[0] == "loaded"
+        assert_whole(connection, "t")
+
+
+def test_a_temporary_index_that_has_filled_memory_is_emptied_at_commit(server):
+    server.psql(make("filler", 9_000))
+    with connect(server) as connection:
+        warned = []
+        connection.add_notice_handler(lambda notice: warned.append(notice.message_primary))
+        connection.execute("CREATE TEMP TABLE t (id int, v vector(384)) ON COMMIT DELETE ROWS")
+        connection.execute(index("t"))
+        for _ in range(2):
+            with connection.transaction():
+                connection.execute(f"INSERT INTO t {rows(1, 5_000)}")
+                assert "does not fit" in warned.pop()
+            with connection.transaction():
+                connection.execute(f"INSERT INTO t {rows(1, 500)}")
+                assert not warned
+                assert state(connection, "t")[0] == "loaded"
+
+
+def test_an_index_is_rebuilt_in_the_memory_that_the_same_transaction_has_used(server):
+    server.psql(make("large", 8_000))
+    with connect(server) as connection:
+        with connection.transaction():
+            connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+            assert connection.execute(search("large")).fetchall() == [(7,)]
+            connection.execute("REINDEX INDEX large_i")
+        assert state(connection, "large")[0] == "loaded"
+        assert_whole(connection, "large")
