@@ -201,6 +201,12 @@ impl Others {
     }
 }
 
+/// This process has no memory of the index in use any more. For one that has no scan open on it.
+pub fn let_go_of(relation: Relation) -> Result<()> {
+    shmem::registry()?.let_go_of(file_of(relation), relation.oid().to_u32());
+    Ok(())
+}
+
 /// A number that no other index has, with near certainty.
 pub fn new_incarnation() -> u64 {
     // Each state is seeded by the system's randomness.
