@@ -67,21 +67,23 @@ pub struct Counts {
     pub layers: u32,
 }
 
-/// What an index whose build is done is made of.
+/// What an index whose build is done is made of. It keeps no memory from being given back.
 pub fn stats(index: Relation) -> Result<Stats> {
-    let (state, memory) = match recovery::find(index)? {
-        Found::Absent => (State::Unloaded, None),
-        Found::Claimed => (State::Loading, None),
-        Found::Ready(_, index) => (State::Loaded, Some(index)),
-        Found::Unfit(place) => (State::TooLarge, recovery::part_of_unfit(place)?),
-    };
-    Ok(Stats {
-        state,
-        counts: memory
-            .as_ref()
-            .filter(|_| state == State::Loaded)
-            .map(count),
-        memory_bytes: memory.map_or(0, |index| index.bytes_held()),
+    recovery::briefly(|| {
+        let (state, memory) = match recovery::find(index)? {
+            Found::Absent => (State::Unloaded, None),
+            Found::Claimed => (State::Loading, None),
+            Found::Ready(_, index) => (State::Loaded, Some(index)),
+            Found::Unfit(place) => (State::TooLarge, recovery::part_of_unfit(place)?),
+        };
+        Ok(Stats {
+            state,
+            counts: memory
+                .as_ref()
+                .filter(|_| state == State::Loaded)
+                .map(count),
+            memory_bytes: memory.map_or(0, |index| index.bytes_held()),
+        })
     })
 }
 

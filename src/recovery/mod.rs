@@ -131,6 +131,11 @@ pub fn find(relation: Relation) -> Result<Found> {
     Ok(shmem::registry()?.find(&key_of(relation)?))
 }
 
+/// Looks at memory with [`find`], which is this process's to use until `work` returns only.
+pub fn briefly<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    shmem::registry()?.briefly(work)
+}
+
 /// What memory holds of an index that does not fit.
 pub fn part_of_unfit(place: Place) -> Result<Option<Index<'static>>> {
     Ok(shmem::registry()?.part_of_unfit(place))

@@ -128,6 +128,14 @@ impl Registry {
         is_unfit.then(|| place.index())?
     }
 
+    /// Does work after which this backend has nothing more in use than before.
+    pub fn briefly<T>(&self, work: impl FnOnce() -> T) -> T {
+        let before = self.uses.of(participant());
+        let done = work();
+        self.uses.let_go_but(participant(), &before);
+        done
+    }
+
     /// Claims the right to build or load an index, of this OID. What an earlier index left under the same
     /// file is retired, since the file is the caller's now; and so is what the index itself left in
     /// another tablespace, from where its database was moved: it could be moved back.

@@ -69,6 +69,23 @@ impl Uses {
         }
     }
 
+    /// What the backend has in use.
+    pub fn of(self, backend: usize) -> [u64; WORDS] {
+        // Relaxed: only this backend writes its words.
+        std::array::from_fn(|at| self.rows[backend].0[at].load(Ordering::Relaxed))
+    }
+
+    /// The backend has nothing in use any more but what it had before.
+    pub fn let_go_but(self, backend: usize, before: &[u64; WORDS]) {
+        for (word, &before) in self.rows[backend].0.iter().zip(before) {
+            let held = word.load(Ordering::Relaxed);
+            if held & !before != 0 {
+                // Release: as in `let_go`.
+                word.store(held & before, Ordering::Release);
+            }
+        }
+    }
+
     /// Whether a backend has the entry in use. To be asked after the entry has become one that nobody
     /// takes for ready.
     pub fn is_held(self, entry: usize) -> bool {
@@ -113,6 +130,18 @@ mod tests {
         for entry in 0..ENTRIES {
             assert!(!uses.is_held(entry));
         }
+    }
+
+    #[test]
+    fn a_backend_keeps_what_it_had_before() {
+        let uses = rows(1);
+        uses.hold(0, 7);
+        let before = uses.of(0);
+        uses.hold(0, 7);
+        uses.hold(0, 8);
+        uses.hold(0, 100);
+        uses.let_go_but(0, &before);
+        assert!(uses.is_held(7) && !uses.is_held(8) && !uses.is_held(100));
     }
 
     #[test]

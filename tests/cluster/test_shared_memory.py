@@ -331,3 +331,14 @@ def test_an_index_is_rebuilt_in_the_memory_that_the_same_transaction_has_used(se
             connection.execute("REINDEX INDEX large_i")
         assert state(connection, "large")[0] == "loaded"
         assert_whole(connection, "large")
+
+
+def test_who_asks_for_numbers_keeps_no_memory_from_others(server):
+    server.psql(make("gone", 7_000))
+    server.psql(make("t", 2_000))
+    with connect(server) as monitor, connect(server) as connection, monitor.transaction():
+        assert state(monitor, "gone")[0] == "loaded"
+        connection.execute("DROP TABLE gone")
+        connection.execute(f"INSERT INTO t {rows(3_001, 8_000)}")
+        assert state(connection, "t")[0] == "loaded"
+    assert "does not fit" not in server.log.read_text()
