@@ -3,7 +3,8 @@
 //! What has taken the memory may be gone: an index that was being built and failed, one that was dropped,
 //! one that did not fit either. So whoever opens an index that is on its pages looks now and then whether
 //! there is room for all of it, and loads it if so. Looks become rarer each time, because one that just fits
-//! will soon not fit again; VACUUM looks in any case. What did not suffice once is not tried again.
+//! will soon not fit again; VACUUM looks in any case. What did not suffice once is not tried again but by
+//! VACUUM.
 
 use chronomind_core::arena::UNIT;
 

@@ -39,8 +39,9 @@ pub fn load(relation: Relation, key: &Key, claim: Claim) -> Result<()> {
         }
         Err(Filling::Failed(error)) => Err(error),
         Err(lack) => {
+            let too_few = claim.too_few(region);
             fault::at(Point::LoadFull);
-            let place = claim.unfit(region);
+            let place = claim.unfit(region, too_few);
             if place.should_warn() {
                 lack.tell(relation);
             }

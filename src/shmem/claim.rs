@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use chronomind_core::arena::Region;
+use chronomind_core::arena::{Region, UNIT};
 use chronomind_core::index::Index;
 
 use super::entry::{Entry, NOT_FULL, READY, RETIRED, UNFIT};
@@ -111,12 +111,20 @@ impl Claim {
         was_unfit && is_ready
     }
 
-    /// The index does not fit: everybody searches its pages.
-    pub fn unfit(mut self, region: Region<'static>) -> Place {
+    /// Units of the region that have turned out not to suffice: what the index has taken, and what is free
+    /// beside. To be asked as soon as there are no more: what others give back later was not there.
+    pub fn too_few(&self, region: Region<'static>) -> u32 {
+        let index = Place(self.entry).index();
+        let held = index.map_or(0, |index| index.bytes_held() / UNIT as u64);
+        let free = region.units().saturating_sub(region.used());
+        free.saturating_add(held as u32)
+    }
+
+    /// The index does not fit into so many units: everybody searches its pages.
+    pub fn unfit(mut self, region: Region<'static>, too_few: u32) -> Place {
         let entry = self.entry;
         self.registry.exclusively(|| entry.release(region));
-        let free = region.units() - region.used().min(region.units());
-        entry.too_few.store(free, Ordering::Relaxed);
+        entry.too_few.store(too_few, Ordering::Relaxed);
         entry.again.store(0, Ordering::Relaxed);
         // Who was not warned before, because memory was not full, is now.
         let warned = &entry.warned;

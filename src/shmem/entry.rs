@@ -172,6 +172,7 @@ impl Entry {
         let is_whole = self.has_missed.swap(0, Ordering::Relaxed) == 0;
         if is_whole {
             self.warned.store(0, Ordering::Relaxed);
+            self.too_few.store(0, Ordering::Relaxed);
             // Release: pairs with the Acquire in `Registry::look`; the whole index is in place before.
             self.state.store(READY, Ordering::Release);
         } else {
@@ -226,8 +227,9 @@ impl Entry {
         at <= now && take(self.next_look(now)).is_ok()
     }
 
-    /// The next to come may look.
+    /// The next to come may look, also at what did not suffice before.
     pub(super) fn hurry(&self) {
+        self.too_few.store(0, Ordering::Relaxed);
         self.look_at.store(0, Ordering::Relaxed);
     }
 }

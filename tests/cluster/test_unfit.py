@@ -1,4 +1,4 @@
-"""A vacuum works on the pages of an index while somebody loads it: memory must not lack what it marks.
+"""An index that does not fit is loaded again while others are at it: vacuums, searches, loads that fail as well.
 
 Backends are told where to stand still and how to end, as in `test_faults.py`; with a library that has no fault
 points these tests are skipped.
@@ -143,3 +143,28 @@ def assert_whole_after(items):
         connection.execute("VACUUM items")
         assert state(connection) == "loaded"
         assert_whole(connection)
+
+
+def test_a_load_that_fails_does_not_count_memory_that_came_free_later(items):
+    with connect(items) as connection:
+        connection.execute("CREATE TABLE other AS SELECT * FROM items")
+        connection.execute("CREATE INDEX other_idx ON other USING chrono (v vector_l2_ops)")
+        connection.execute("CREATE TABLE small (v vector(16))")
+    items.restart()
+    with connect(items) as loader, connect(items) as connection:
+        connection.execute("SET enable_seqscan = off")
+        connection.execute("SELECT id FROM other ORDER BY v <-> some_vector(1) LIMIT 1")
+        fault(loader, "load.memory", "full", 100)
+        fault(loader, "load.full", "stop", 1)
+        loading = Beside(loader, search)
+        connection.execute("DROP TABLE other")
+        # It makes room first.
+        connection.execute("CREATE INDEX small_idx ON small USING chrono (v vector_l2_ops)")
+        loading.go_on()
+        assert state(connection) == "does not fit"
+
+        def is_loaded():
+            search(connection)
+            return state(connection) == "loaded"
+
+        wait_until(is_loaded)
