@@ -63,7 +63,7 @@ impl Creation {
         let key = Key {
             file,
             incarnation: definition.incarnation,
-            origin: files::origin(file),
+            origin: files::origin(file)?,
         };
         let take_from_former = || -> Result<()> {
             shmem::registry()?.take_from_former(file, oid, region);

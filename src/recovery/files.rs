@@ -9,10 +9,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pg::relation;
 use crate::shmem;
 use crate::shmem::registry::File;
+use pgrx::PgSqlErrorCode;
 
 /// Takes back the memory of indexes whose files are gone.
 pub fn reclaim() -> Result<()> {
@@ -54,20 +55,39 @@ fn is_gone_from(path: &Path) -> bool {
 /// Which file it is that lies at this path: another number for another file, with near certainty. It is
 /// that of the file's place in the file system and of when it was made, which nothing changes while a
 /// server runs; where a file system does not tell when, that of its place alone.
-pub fn origin(file: File) -> u64 {
+pub fn origin(file: File) -> Result<u64> {
     let path = relation::path(file.database, file.tablespace, file.number, file.backend);
-    let Ok(metadata) = std::fs::metadata(path) else {
-        return 0;
-    };
+    origin_of(&path)
+}
+
+/// The same of a path. A file that cannot be looked at is no other file: the index would be loaded once more.
+fn origin_of(path: &Path) -> Result<u64> {
+    let metadata = std::fs::metadata(path).map_err(|error| {
+        Error::mistake(
+            PgSqlErrorCode::ERRCODE_IO_ERROR,
+            format!("could not stat file \"{}\": {error}", path.display()),
+        )
+    })?;
     let made = metadata.created().ok();
     let made = made.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let made = made.map_or(0, |time| time.as_nanos() as u64);
-    made.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ metadata.ino()
+    Ok(made.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ metadata.ino())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_looked_at_has_no_origin() {
+        let path = std::env::temp_dir().join(format!("chronomind-origin-{}", std::process::id()));
+        let error = origin_of(&path).err().map(|error| error.code());
+        assert_eq!(error, Some(PgSqlErrorCode::ERRCODE_IO_ERROR));
+        std::fs::write(&path, "a page").unwrap();
+        let origin = origin_of(&path).ok();
+        assert!(origin.is_some() && origin == origin_of(&path).ok());
+        std::fs::remove_file(&path).unwrap();
+    }
 
     #[test]
     fn a_file_is_gone_only_where_its_directory_is_there() {

@@ -165,8 +165,8 @@ impl OnPages {
     pub fn is_alone(&self) -> bool {
         match self.registry.find(&self.key) {
             Found::Unfit(_) => self.is_unfit,
-            // Else the entry has left the registry since, and others may know the index by another key.
-            Found::Absent => !self.is_unfit,
+            // Else the entry has left the registry since. Others may know the index by another key.
+            Found::Absent => !self.is_unfit && !self.registry.is_anywhere(self.key.file),
             Found::Claimed | Found::Ready(..) => false,
         }
     }
@@ -224,7 +224,7 @@ pub fn expect_definition(relation: Relation, fits: impl FnOnce(&Definition) -> b
     let compute = || {
         let definition = pages::snapshot(relation)?.meta.definition;
         if fits(&definition) {
-            Ok([definition.incarnation, files::origin(file_of(relation))])
+            Ok([definition.incarnation, files::origin(file_of(relation))?])
         } else {
             Err(pages::is_of_other_columns(relation))
         }
@@ -236,7 +236,7 @@ fn key_of(relation: Relation) -> Result<Key> {
     let file = file_of(relation);
     let [incarnation, origin] = relation.remembered(|| {
         let snapshot = pages::snapshot(relation)?;
-        Ok([snapshot.meta.definition.incarnation, files::origin(file)])
+        Ok([snapshot.meta.definition.incarnation, files::origin(file)?])
     })?;
     Ok(Key {
         file,

@@ -142,6 +142,13 @@ impl Registry {
     pub fn claim(&'static self, key: &Key, relation: u32) -> Claiming {
         let word = key.word();
         self.exclusively(|| {
+            let is_at_file = |entry: &Entry| {
+                entry.state.load(Ordering::Relaxed) == CLAIMED && entry.file() == key.file
+            };
+            // Also by another key: there must not be two who keep the same file up to date.
+            if self.in_use().any(is_at_file) {
+                return Claiming::Others;
+            }
             for entry in self.in_use() {
                 let held = entry.key();
                 let moved = File {
@@ -209,18 +216,19 @@ impl Registry {
     /// has read the page before had claimed the index before, and is found here: what he has loaded, or
     /// loads, must not be searched. Whoever claims it later reads the change.
     pub fn has_missed(&self, file: File) {
-        let has_or_loads = |entry: &&Entry| {
-            let state = entry.state.load(Ordering::Relaxed);
-            entry.file() == file && matches!(state, CLAIMED | READY)
-        };
-        if self.in_use().any(|entry| has_or_loads(&entry)) {
+        if self.is_anywhere(file) {
             let now = clock::milliseconds();
             self.exclusively(|| {
                 self.in_use()
-                    .filter(has_or_loads)
+                    .filter(|entry| has_or_loads(entry, file))
                     .for_each(|entry| entry.miss(now));
             });
         }
+    }
+
+    /// Whether somebody has the index of this file in memory or loads it, by whatever key.
+    pub fn is_anywhere(&self, file: File) -> bool {
+        self.in_use().any(|entry| has_or_loads(entry, file))
     }
 
     /// Gives up every claim and every turn of a process that aborts or exits.
@@ -343,6 +351,11 @@ impl Registry {
             .iter()
             .filter(|entry| entry.key.load(Ordering::Acquire) > REMOVED)
     }
+}
+
+fn has_or_loads(entry: &Entry, file: File) -> bool {
+    let state = entry.state.load(Ordering::Relaxed);
+    entry.file() == file && matches!(state, CLAIMED | READY)
 }
 
 fn is_settled(entry: &Entry) -> bool {
