@@ -118,8 +118,13 @@ impl Relation {
 
     /// Forgets what [`Relation::remembered`] holds.
     pub fn forget(self) {
-        // SAFETY: as in `remembered`; the few bytes stay with the relation's memory context.
-        unsafe { (*self.0).rd_amcache = std::ptr::null_mut() };
+        // SAFETY: as in `remembered`, which gives nobody the place itself.
+        unsafe {
+            let held = std::mem::replace(&mut (*self.0).rd_amcache, std::ptr::null_mut());
+            if !held.is_null() {
+                pg_sys::pfree(held);
+            }
+        }
     }
 
     /// The blocks that its main fork has now. Others may be adding more.

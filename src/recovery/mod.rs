@@ -108,19 +108,15 @@ pub fn open(relation: Relation) -> Result<Opened> {
                 return Ok(Opened::Pages);
             }
             Found::Claimed => wait::briefly(Wait::Load),
+            // Without a look at pages and file, or the lock: each row comes here.
+            Found::Absent if is_without_place(relation, &key)? => return Ok(Opened::Pages),
             // What is remembered may be old.
             Found::Absent if has_changed(relation, &mut key)? => {}
             Found::Absent => match registry.claim(&key, relation.oid().to_u32()) {
                 Claiming::Mine(claim) => load::load(relation, &key, claim)?,
                 Claiming::Others => wait::briefly(Wait::Load),
-                Claiming::Full => {
-                    if !has_place_again()? {
-                        if is_first_without_place(relation) {
-                            notice::has_no_place(&relation.name(), ENTRIES);
-                        }
-                        return Ok(Opened::Pages);
-                    }
-                }
+                // Somebody was faster.
+                Claiming::Full => {}
             },
         }
     }
@@ -245,19 +241,28 @@ fn key_of(relation: Relation) -> Result<Key> {
     })
 }
 
-/// Whether a place has come free in a registry that was full. It looks now and then only, for it looks at all
-/// files.
-fn has_place_again() -> Result<bool> {
+/// Whether the registry is full, and has nothing of the index. It makes room now and then only, for it looks at
+/// all files; what others have made is found at once.
+fn is_without_place(relation: Relation, key: &Key) -> Result<bool> {
     const PAUSE: u64 = 1000;
     // Relaxed: a process has one thread that opens indexes.
     static LOOK_AT: AtomicU64 = AtomicU64::new(0);
-    let now = clock::milliseconds();
-    if now < LOOK_AT.load(Ordering::Relaxed) {
+    let registry = shmem::registry()?;
+    if registry.has_place() || registry.is_anywhere(key.file) {
         return Ok(false);
     }
-    LOOK_AT.store(now + PAUSE, Ordering::Relaxed);
-    reclaim()?;
-    Ok(shmem::registry()?.has_place())
+    let now = clock::milliseconds();
+    if now >= LOOK_AT.load(Ordering::Relaxed) {
+        LOOK_AT.store(now + PAUSE, Ordering::Relaxed);
+        reclaim()?;
+        if registry.has_place() {
+            return Ok(false);
+        }
+    }
+    if is_first_without_place(relation) {
+        notice::has_no_place(&relation.name(), ENTRIES);
+    }
+    Ok(true)
 }
 
 /// True once in a session for each index.
