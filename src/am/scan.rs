@@ -65,7 +65,7 @@ impl Scan {
         self.last_score = None;
         let opened = match self.memory.take().filter(Memory::is_complete) {
             Some(memory) => Opened::Memory(memory),
-            None => recovery::open(index)?,
+            None => recovery::open_to_search(index)?,
         };
         let longest = match &opened {
             Opened::Memory(memory) => memory.index.graph().longest(),

@@ -72,7 +72,7 @@ pub fn stats(index: Relation) -> Result<Stats> {
     recovery::briefly(|| {
         let (state, memory) = match recovery::find(index)? {
             Found::Absent => (State::Unloaded, None),
-            Found::Claimed => (State::Loading, None),
+            Found::Claimed { .. } => (State::Loading, None),
             Found::Ready(_, index) => (State::Loaded, Some(index)),
             Found::Unfit(place) => (State::TooLarge, recovery::part_of_unfit(place)?),
         };

@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | [`open`] | the index in memory | uses it; on a standby, brings it [up to date](follow) first |
 //! | | nothing | claims it, [loads](load) it, makes it ready |
-//! | | somebody at it | waits |
+//! | | somebody at it | waits; a search uses the pages, if the index did not fit before |
 //! | | that it does not fit | [looks](again) now and then whether it does by now; else uses the pages |
 //! | [`Creation`] | nothing, for a new index | claims it, lets the build fill it, makes it ready |
 
@@ -87,6 +87,17 @@ impl Memory {
 
 /// Opens an index, loading it first where nobody has.
 pub fn open(relation: Relation) -> Result<Opened> {
+    open_unless(relation, |_| false)
+}
+
+/// The same for a search. While somebody loads an index that did not fit, it goes on to use the pages.
+pub fn open_to_search(relation: Relation) -> Result<Opened> {
+    open_unless(relation, |again| again)
+}
+
+/// Opens an index, on its pages where somebody loads it and the caller does not wait: it is told whether the index
+/// did not fit before.
+fn open_unless(relation: Relation, is_enough: impl Fn(bool) -> bool) -> Result<Opened> {
     let registry = shmem::registry()?;
     let mut key = key_of(relation)?;
     loop {
@@ -107,7 +118,8 @@ pub fn open(relation: Relation) -> Result<Opened> {
                 }
                 return Ok(Opened::Pages);
             }
-            Found::Claimed => wait::briefly(Wait::Load),
+            Found::Claimed { again } if is_enough(again) => return Ok(Opened::Pages),
+            Found::Claimed { .. } => wait::briefly(Wait::Load),
             // Without a look at pages and file, or the lock: each row comes here.
             Found::Absent if is_without_place(relation, &key)? => return Ok(Opened::Pages),
             // What is remembered may be old.
@@ -163,7 +175,7 @@ impl OnPages {
             Found::Unfit(_) => self.is_unfit,
             // Else the entry has left the registry since. Others may know the index by another key.
             Found::Absent => !self.is_unfit && !self.registry.is_anywhere(self.key.file),
-            Found::Claimed | Found::Ready(..) => false,
+            Found::Claimed { .. } | Found::Ready(..) => false,
         }
     }
 }

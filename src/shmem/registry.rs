@@ -40,7 +40,10 @@ pub enum Found {
     /// Nobody has it in memory.
     Absent,
     /// Somebody is at it.
-    Claimed,
+    Claimed {
+        /// It did not fit before.
+        again: bool,
+    },
     /// In memory, with its root.
     Ready(Place, Index<'static>),
     /// It does not fit.
@@ -93,7 +96,10 @@ impl Registry {
                 held if held == word && entry.key() == *key => {
                     // Acquire: pairs with the Release in `Claim`; the index behind is complete.
                     match entry.state.load(Ordering::Acquire) {
-                        CLAIMED => return Some(Found::Claimed),
+                        CLAIMED => {
+                            let again = entry.again.load(Ordering::Relaxed) == 1;
+                            return Some(Found::Claimed { again });
+                        }
                         READY => return self.ready(entry, key),
                         UNFIT => return Some(Found::Unfit(Place(entry))),
                         // Retired: a successor with the same key may lie further on.

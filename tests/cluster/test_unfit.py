@@ -168,3 +168,25 @@ def test_a_load_that_fails_does_not_count_memory_that_came_free_later(items):
             return state(connection) == "loaded"
 
         wait_until(is_loaded)
+
+
+def test_searches_do_not_wait_while_an_index_that_did_not_fit_is_loaded(items):
+    with connect(items) as loader, connect(items) as writer, connect(items) as other:
+        fault(writer, "insert.memory", "full", 1)
+        fault(writer, "insert.memory", "full", 2)
+        fill(writer, ROWS + 1, ROWS + 1)
+        assert state(other) == "does not fit"
+        fault(loader, "load.linked", "stop", 1)
+
+        def until_loaded(connection):
+            while state(connection) != "loaded":
+                search(connection)
+
+        loading = Beside(loader, until_loaded)
+        assert state(other) == "loading"
+        found = search(other)
+        assert state(other) == "loading"
+        loading.go_on()
+        assert state(other) == "loaded"
+        assert search(other) == found
+        assert_whole(other)
