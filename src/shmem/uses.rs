@@ -6,7 +6,7 @@
 //!
 //! So each backend has a bit for each entry of the registry, which only it writes. It sets the bit before
 //! it looks whether the entry is ready, and clears all of its bits when its transaction ends, which no
-//! scan, insert or vacuum outlives. Whoever is to give memory back first makes the entry one that nobody
+//! scan, insert or vacuum outlives; one of them before, when it is done with the index and has no scan open on it. Whoever is to give memory back first makes the entry one that nobody
 //! takes for ready, and then looks at the bits: with a fence on each side, either the user's bit is seen
 //! here, or the user sees that the entry is not ready.
 
