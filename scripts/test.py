@@ -126,7 +126,7 @@ def cron(server):
 
 def faults(server):
     """Backends that end at every point, with a library that can be told to."""
-    cluster(server, tests="tests/cluster/test_faults.py")
+    cluster(server, "tests/cluster/test_unfit.py", tests="tests/cluster/test_faults.py")
 
 
 def upgrade(old, new):

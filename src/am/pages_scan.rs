@@ -14,9 +14,10 @@ use chronomind_core::distance::{Kernel, Metric, decode, normalise, scale};
 use chronomind_core::record::{Definition, Flags, PostingView};
 use chronomind_core::scan::Found;
 use chronomind_core::score::{Order, Row};
+use pgrx::PgSqlErrorCode;
 
 use super::plan::Plan;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pages::exact::{ExactReader, postings};
 use crate::pages::{self, Snapshot};
 use crate::pg::relation::Relation;
@@ -87,15 +88,22 @@ impl Best {
     fn new(most: usize) -> Best {
         Best {
             most,
-            heap: BinaryHeap::with_capacity(most),
+            heap: BinaryHeap::new(),
             is_cut: false,
         }
     }
 
-    fn add(&mut self, row: Ranked) {
-        if self.heap.len() < self.most {
+    /// Fails where the process gets no more memory: as much as it may take need not be there.
+    fn add(&mut self, row: Ranked) -> Result<()> {
+        let held = self.heap.len();
+        if held < self.most {
+            if held == self.heap.capacity() {
+                let more = held.max(FEW).min(self.most - held);
+                let reserved = self.heap.try_reserve_exact(more);
+                reserved.map_err(|_| no_memory(held))?;
+            }
             self.heap.push(row);
-            return;
+            return Ok(());
         }
         self.is_cut = true;
         if let Some(mut worst) = self.heap.peek_mut()
@@ -103,6 +111,7 @@ impl Best {
         {
             *worst = row;
         }
+        Ok(())
     }
 
     /// The best one last.
@@ -111,6 +120,14 @@ impl Best {
         rows.sort_unstable_by(|one, other| other.cmp(one));
         rows
     }
+}
+
+fn no_memory(rows: usize) -> Error {
+    Error::mistake(PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY, "out of memory")
+        .detail(format!(
+            "A search of pages holds {rows} rows and needs more."
+        ))
+        .hint("Lower work_mem: what it does not hold is found in further passes.")
 }
 
 impl PagesScan {
@@ -189,7 +206,7 @@ impl PagesScan {
                     posting: id,
                     node: posting.has_node().then(|| posting.node()),
                     distance,
-                });
+                })?;
             }
             Ok(())
         })?;
@@ -283,7 +300,7 @@ mod tests {
         for most in [1, 10, 999, 1_000, 1_001] {
             let mut best = Best::new(most);
             for &(rank, tid) in &all {
-                best.add(ranked(rank, tid));
+                best.add(ranked(rank, tid)).unwrap();
             }
             assert_eq!(best.is_cut, most < all.len());
             let kept: Vec<Place> = best.into_rows().iter().rev().map(|row| row.place).collect();
@@ -300,7 +317,7 @@ mod tests {
             let mut best = Best::new(64);
             for &(rank, tid) in &all {
                 if last.is_none_or(|last| (rank, tid) > last) {
-                    best.add(ranked(rank, tid));
+                    best.add(ranked(rank, tid)).unwrap();
                 }
             }
             let is_cut = best.is_cut;

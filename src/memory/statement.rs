@@ -30,8 +30,11 @@ const TIME: &str = "timestamp with time zone";
 
 /// The statement, and what stands for its parameters: rows, scores and distances, best first.
 pub fn make(search: &Search, table: &Table, call: Call) -> Result<(String, Parameters)> {
+    // Expressions of the index name the table by its own name.
+    let alias = names::identifier(&table.name())?;
     let mut writer = Writer {
         search,
+        alias: &alias,
         parameters: Parameters::default(),
     };
     let distance = writer.distance(call)?;
@@ -39,7 +42,9 @@ pub fn make(search: &Search, table: &Table, call: Call) -> Result<(String, Param
     let conditions = writer.conditions(call)?;
     let name = table.qualified_name();
     // The type of its rows has its name.
-    let mut text = format!("SELECT CAST(m.* AS {name}), {score}, {distance} FROM ONLY {name} AS m");
+    let mut text = format!(
+        "SELECT CAST({alias}.* AS {name}), {score}, {distance} FROM ONLY {name} AS {alias}"
+    );
     for (place, condition) in conditions.iter().enumerate() {
         let word = if place == 0 { "WHERE" } else { "AND" };
         write!(text, " {word} {condition}").map_err(unwritten)?;
@@ -58,6 +63,8 @@ fn unwritten(error: std::fmt::Error) -> Error {
 
 struct Writer<'s> {
     search: &'s Search,
+    /// The table, as the statement names it.
+    alias: &'s str,
     parameters: Parameters,
 }
 
@@ -69,7 +76,7 @@ impl Writer<'_> {
             .vector_operator(ORDER_BY_DISTANCE)
             .ok_or_else(|| Error::bug("a chrono index without a distance"))?;
         let vector = match index.columns.first() {
-            Some(column) if column.number > 0 => of_table(column)?,
+            Some(column) if column.number > 0 => self.of_table(column)?,
             // As the server writes it for the same search path.
             _ => index.expression(1)?,
         };
@@ -149,7 +156,7 @@ impl Writer<'_> {
         let validity = &search.validity;
         for (operator, end) in [("<=", &validity.from), (">", &validity.to)] {
             if let Some(end) = end {
-                let (end, at) = (of_table(end)?, self.moment(validity.at));
+                let (end, at) = (self.of_table(end)?, self.moment(validity.at));
                 let holds = format!("{end} OPERATOR(pg_catalog.{operator}) {at}");
                 conditions.push(format!("({end} IS NULL OR {holds})"));
             }
@@ -157,10 +164,18 @@ impl Writer<'_> {
         Ok(conditions)
     }
 
+    fn of_table(&self, column: &Column) -> Result<String> {
+        Ok(format!(
+            "{}.{}",
+            self.alias,
+            names::identifier(&column.name)?
+        ))
+    }
+
     fn column(&self, part: Part) -> Result<String> {
         // The vector comes first.
         let column = self.search.index.columns.get(part.attribute + 1);
-        of_table(column.ok_or_else(|| Error::bug("a part that no column plays"))?)
+        self.of_table(column.ok_or_else(|| Error::bug("a part that no column plays"))?)
     }
 
     fn cast(&self, part: Part, kind: &str) -> Result<String> {
@@ -172,10 +187,6 @@ impl Writer<'_> {
         self.parameters
             .add_datum(kind, Some(Datum::from(microseconds)))
     }
-}
-
-fn of_table(column: &Column) -> Result<String> {
-    Ok(format!("m.{}", names::identifier(&column.name)?))
 }
 
 fn outdated() -> Error {

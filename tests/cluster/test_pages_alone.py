@@ -60,3 +60,12 @@ def test_a_few_rows_take_one_pass(items):
             ["SELECT id FROM items ORDER BY v <-> some_vector(-1) LIMIT 10"],
         ).fetchone()
         assert explained == (ROWS, 10)
+
+
+def test_as_much_as_a_session_may_take_is_not_taken_before_it_is_needed(items):
+    with connect(items) as connection:
+        connection.execute("SET enable_seqscan = off; SET enable_sort = off; SET work_mem = '2147483647kB'")
+        with connection.transaction():
+            connection.execute("DECLARE c CURSOR FOR SELECT id FROM items ORDER BY v <-> some_vector(-1)")
+            assert most_while(connection, "MOVE 2 FROM c") < 16
+            assert len(connection.execute("FETCH ALL FROM c").fetchall()) == ROWS - 2

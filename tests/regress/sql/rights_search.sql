@@ -116,6 +116,19 @@ SELECT index FROM chrono_explain('SELECT FROM chrono_search(NULL::many, (SELECT 
 RESET ROLE;
 DROP TABLE many;
 
+-- An expression of the index may name the table by its name.
+CREATE TABLE "whole Row" (id int, doc text, at timestamptz DEFAULT now());
+INSERT INTO "whole Row" SELECT i, i::text FROM generate_series(1, 20) i;
+CREATE FUNCTION of_row("whole Row") RETURNS vector IMMUTABLE LANGUAGE sql AS $$ SELECT ARRAY[sin($1.id), cos($1.id), 1]::vector $$;
+CREATE INDEX whole_idx ON "whole Row" USING chrono ((of_row("whole Row".*)::vector(3)) vector_cosine_ops, at);
+ALTER TABLE "whole Row" ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON "whole Row" USING (id > 10);
+GRANT SELECT ON "whole Row" TO search_ann;
+SET ROLE search_ann;
+SELECT count(*), min((memory).id) FROM chrono_search(NULL::"whole Row", '[1,0,0]', 20, recency_weight => 0);
+RESET ROLE;
+DROP TABLE "whole Row" CASCADE;
+
 -- A validity column that was renamed is still the index's, and two that changed names are not mixed up.
 SELECT chrono_create_memory('m', 3);
 INSERT INTO m (content, embedding, valid_from, valid_to) VALUES ('a', '[1,0,0]', now() - interval '1 day', now() + interval '1 day'), ('over', '[1,0,0]', NULL, now() - interval '1 day');

@@ -209,11 +209,11 @@ impl<O: Order> Scan<O> {
         if let State::Merge(merge) = &mut self.state
             && merge.bytes() + near.bytes() > self.memory
         {
-            let (given, floor) = (merge.end(), merge.floor());
+            let (given, floor, last) = (merge.end(), merge.floor(), merge.last());
             self.work.statistics.late = merge.late();
             near.release();
             let memory = self.memory.saturating_sub(near.bytes());
-            let passes = Passes::new(given, floor, least, self.attributes, memory);
+            let passes = Passes::new(given, floor, last, least, self.attributes, memory);
             self.state = State::Passes(Box::new(passes));
             self.work.statistics.passes = 1;
         }

@@ -39,8 +39,8 @@ pub(super) struct Passes {
     given: Taken,
     /// The least distance there is.
     reach: Reach,
-    /// Where the first pass began.
-    first_floor: u64,
+    /// None of those has a greater rank.
+    last_given: u64,
     /// Rows before this are not given out any more.
     floor: Place,
     /// Rows from here on are left to the next pass.
@@ -57,6 +57,7 @@ impl Passes {
     pub(super) fn new(
         given: Taken,
         floor: u64,
+        last_given: u64,
         least: f64,
         attributes: usize,
         budget: usize,
@@ -69,7 +70,7 @@ impl Passes {
         Passes {
             given,
             reach,
-            first_floor: floor,
+            last_given,
             floor: (floor, 0),
             horizon: None,
             unseen,
@@ -108,8 +109,8 @@ impl Passes {
                     return Turn::Over;
                 };
                 work.statistics.passes += 1;
-                if self.first_floor > 0 && horizon.0 > self.first_floor {
-                    // No row has been given out that comes after the floor.
+                if horizon.0 > self.last_given {
+                    // This pass meets none of them.
                     self.given = Taken::default();
                 }
                 self.floor = horizon;

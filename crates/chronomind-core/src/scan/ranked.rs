@@ -40,6 +40,8 @@ pub(super) struct Ranked {
     floor: u64,
     /// What that was before the last row was given out.
     floor_before: u64,
+    /// The greatest rank of a row given out, passed over or not.
+    last: u64,
     in_order: bool,
     /// Rows that came too late.
     late: u64,
@@ -58,6 +60,7 @@ impl Ranked {
             most: most.max(1),
             floor: 0,
             floor_before: 0,
+            last: 0,
             in_order,
             late: 0,
         }
@@ -87,6 +90,7 @@ impl Ranked {
     pub(super) fn give(&mut self) -> Option<Scored> {
         let Reverse(row) = self.waiting.pop()?;
         self.given += 1;
+        self.last = self.last.max(row.score);
         if self.in_order {
             self.floor_before = std::mem::replace(&mut self.floor, row.score);
         }
@@ -141,6 +145,11 @@ impl Ranked {
     /// No row with a lower rank is given out any more.
     pub(super) fn floor(&self) -> u64 {
         self.floor
+    }
+
+    /// No row with a greater rank has been given out.
+    pub(super) fn last(&self) -> u64 {
+        self.last
     }
 
     /// Rows that came too late.

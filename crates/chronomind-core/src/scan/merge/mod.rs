@@ -314,6 +314,11 @@ impl Merge {
         self.ranked.floor()
     }
 
+    /// No row with a greater rank has been given out.
+    pub(super) fn last(&self) -> u64 {
+        self.ranked.last()
+    }
+
     /// Rows that came too late to be given out.
     pub(super) fn late(&self) -> u64 {
         self.ranked.late()
