@@ -29,7 +29,8 @@ END $$;
 ALTER TYPE @extschema@.chrono_query SET SCHEMA chronomind_internal;
 
 -- The bodies name what they call with its schema: of that, what has moved. A schema that was renamed since has
--- another name in them than it has now, so that any will do.
+-- another name in them than it has now, so that any will do. And they cast to text: to that of pg_catalog, whatever
+-- the caller's search path has before it.
 DO $$
 DECLARE
     moved text := (SELECT string_agg(DISTINCT proname, '|') FROM pg_proc WHERE pronamespace = 'chronomind_internal'::regnamespace);
@@ -39,7 +40,8 @@ BEGIN
             JOIN pg_language l ON l.oid = p.prolang
         WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass AND e.extname = 'chronomind' AND l.lanname = 'plpgsql'
     LOOP
-        EXECUTE regexp_replace(definition, '("([^"]|"")+"|[a-z_][a-z_0-9]*)\.(' || moved || ')\(', 'chronomind_internal.\3(', 'g');
+        definition := regexp_replace(definition, '("([^"]|"")+"|[a-z_][a-z_0-9]*)\.(' || moved || ')\(', 'chronomind_internal.\3(', 'g');
+        EXECUTE regexp_replace(definition, '::text\M', '::pg_catalog.text', 'g');
     END LOOP;
 END $$;
 

@@ -10,6 +10,8 @@ SELECT count(*) > 40 AS moved, bool_and(has_schema_privilege('pg_monitor', prona
 FROM pg_proc WHERE pronamespace = 'chronomind_internal'::regnamespace;
 -- No body and no SQL in one names the schema.
 SELECT proname FROM pg_proc WHERE pronamespace IN ('"The Extension"'::regnamespace, 'chronomind_internal'::regnamespace) AND prosrc ~ 'The (Extension|Vectors)';
+-- No body casts to a text that the caller's search path finds.
+SELECT proname FROM pg_proc WHERE pronamespace IN ('"The Extension"'::regnamespace, 'chronomind_internal'::regnamespace) AND prosrc ~ '::text\M' AND proconfig IS NULL;
 -- The extension has no relation, which tools would take for the user's.
 SELECT count(*) FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND classid = 'pg_class'::regclass AND deptype = 'e'
     AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'chronomind');
