@@ -34,6 +34,8 @@ from scripts.lanes import Step
 
 CORE = ROOT / "crates/chronomind-core"
 CORE_TESTS = ["cargo", "test", "-p", CORE.name]
+# Programs of tests are not optimised as a whole, each with its library: that takes longer than to run them.
+UNLINKED = ["--config", 'profile.release.lto="off"']
 # SQL tests that ask the catalog for all that the extension wants to know, in a minute without caches.
 UNCACHED = ("definition", "explain", "mistakes", "scans")
 LANES = 2
@@ -71,7 +73,7 @@ YOURS = Server(None)
 
 def core(profile):
     """The core's tests: with assertions and checks of overflow, or as it ships."""
-    run(*CORE_TESTS, "--profile", profile, cwd=ROOT)
+    run(*CORE_TESTS, "--profile", profile, *UNLINKED, cwd=ROOT)
 
 
 def loom():
