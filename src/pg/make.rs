@@ -3,6 +3,7 @@
 use pgrx::IntoDatum;
 use pgrx::pg_sys::{self, Datum, Oid};
 
+use super::names;
 use super::node::Node;
 use super::text;
 
@@ -125,6 +126,9 @@ pub fn are_distinct<'p>(left: Node<'p>, right: Node<'p>) -> Option<Node<'p>> {
         let known = pg_sys::lookup_type_cache(kind, pg_sys::TYPECACHE_EQ_OPR as i32);
         let equals = (*known).eq_opr;
         if equals == Oid::INVALID || right.type_of() != kind {
+            return None;
+        }
+        if !names::may_execute(pg_sys::get_opcode(equals)) {
             return None;
         }
         let node = operator(equals, pg_sys::BOOLOID, left, right);

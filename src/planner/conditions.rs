@@ -7,7 +7,7 @@
 use chronomind_core::score::{Binary, Expr, Unary, Variadic};
 use pgrx::pg_sys::Oid;
 
-use super::exact::as_one_division;
+use super::exact::{are_rounded_apart, as_one_division};
 use super::functions::{self, Meaning};
 use super::parts::{Class, Leeway, Place};
 use super::translate::Translator;
@@ -120,6 +120,7 @@ impl<'p> Translator<'_, 'p> {
             _ => self.exactness(node, inner),
         };
         let (exact_left, exact_right) = (exactness(left), exactness(right));
+        let is_apart = are_rounded_apart([(left, exact_left), (right, exact_right)]);
         let mut side = |node: Node<'p>| match kind {
             Class::Interval if self.is_evaluable(node, inner) => Some(self.parameter(node)),
             Class::Numeric => self.value(node, inner).map(as_one_division),
@@ -128,7 +129,7 @@ impl<'p> Translator<'_, 'p> {
         let left = side(left)?;
         let right = side(right)?;
         let is_moment = matches!(kind, Class::Timestamp | Class::Timestamptz);
-        let is_comparable = exact_left.is_comparable(exact_right);
+        let is_comparable = exact_left.is_comparable(exact_right) && !is_apart;
         if is_comparable && !(is_moment && place.leeway != Leeway::None) {
             return Some(Expr::binary(function, left, right));
         }

@@ -36,6 +36,18 @@ fn is_harmless(node: Node<'_>, lazy: &[i32]) -> bool {
     }
 }
 
+/// True where a quotient that became a float is compared with what may be no whole number: Postgres rounds
+/// the quotient as a `numeric` first, or divides twice, and the float may be that of another side.
+pub(super) fn are_rounded_apart(sides: [(Node<'_>, Exactness); 2]) -> bool {
+    let is_rounded = |(node, exactness): (Node<'_>, Exactness)| {
+        let is_float = [pg_sys::FLOAT4OID, pg_sys::FLOAT8OID].contains(&node.type_of());
+        is_float && matches!(exactness, Quotient | Quotients)
+    };
+    let [left, right] = sides;
+    (is_rounded(left) && !is_whole_constant(right.0))
+        || (is_rounded(right) && !is_whole_constant(left.0))
+}
+
 impl<'p> Translator<'_, 'p> {
     /// Whether a part is evaluated once, when the scan begins, and by Postgres.
     pub(super) fn is_evaluable(&self, node: Node<'p>, place: Place<'p>) -> bool {
@@ -185,7 +197,7 @@ impl<'p> Translator<'_, 'p> {
 }
 
 /// True for a whole number that is written out, or cast from one.
-fn is_whole_constant(node: Node<'_>) -> bool {
+pub(super) fn is_whole_constant(node: Node<'_>) -> bool {
     matches!(node.shape(), Shape::Constant(Constant::Number(value)) if value.fract() == 0.0 && value.abs() < EXACT)
 }
 

@@ -29,7 +29,7 @@ pub fn translate<'p>(
         return None;
     };
     let weights = [recency_weight, importance_weight];
-    if !weights.into_iter().all(Node::is_fixed) {
+    if !weights.into_iter().all(Node::is_fixed) || !(place.certain || are_sound(weights)) {
         return None;
     }
     let mut part = |name| Some(translator.parameter(translator.target.blend(name, weights)?));
@@ -46,6 +46,22 @@ pub fn translate<'p>(
         as_of,
         base_rate,
     })))
+}
+
+/// Weights that the check which is made when the scan begins lets pass, also where no row comes to this place.
+fn are_sound(weights: [Node<'_>; 2]) -> bool {
+    let values = weights.map(|weight| match weight.shape() {
+        Shape::Constant(Constant::Number(value)) => Some(Some(value)),
+        Shape::Constant(Constant::Null) => Some(None),
+        _ => None,
+    });
+    match values {
+        [Some(None), Some(None)] => true,
+        [Some(Some(recency)), Some(Some(importance))] => {
+            recency >= 0.0 && importance >= 0.0 && recency + importance <= 1.0
+        }
+        _ => false,
+    }
 }
 
 /// The same for a call of `chrono_importance`, with its four arguments.

@@ -315,6 +315,10 @@ impl<'t, 'p> Translator<'t, 'p> {
             return None;
         }
         let Some((_, known)) = self.operands else {
+            // It is evaluated when the scan begins, also where no row comes to this place.
+            if !self.is_evaluable(query, place) {
+                return None;
+            }
             self.operands = Some((vector, query));
             return Some(Expr::Distance);
         };

@@ -99,11 +99,15 @@ unsafe fn tell(node: *mut PlanState, demand: Demand) {
         let below = |child| demand.through(rows(node), rows(child));
         match (*node).type_ {
             NodeTag::T_LimitState => {
-                let limit = node.cast();
-                let demand = Demand {
-                    limit,
-                    each: 1.0,
-                    one_by_one: true,
+                let limit: *mut LimitState = node.cast();
+                let demand = match (*limit).limitOption {
+                    pg_sys::LimitOption::LIMIT_OPTION_COUNT => Demand {
+                        limit,
+                        each: 1.0,
+                        one_by_one: true,
+                    },
+                    // All that equal the last one are wanted, and none may be missed.
+                    _ => Demand::ALL,
                 };
                 tell(left, demand);
             }

@@ -85,8 +85,9 @@ pub unsafe extern "C-unwind" fn cost_estimate(
             true => plan.ordered(),
             false => plan.unordered(),
         };
-        *startup_cost = cost.startup;
-        *total_cost = cost.total;
+        // Whatever the settings of costs are; of a NaN, too, this is the lesser.
+        *startup_cost = cost.startup.min(Cost::PROHIBITIVE.startup);
+        *total_cost = cost.total.min(Cost::PROHIBITIVE.total);
     }
 }
 
