@@ -169,7 +169,8 @@ NUMERICS = (
     ("{d} + coalesce(nullif(i.n, 7), 100)", 1),
 )
 WHOLE = (
-    (f"{{d}} + (i.big - 9007199254740992){STEP}::float8 / 128", 1),
+    # A score takes the float nearest to a whole number, before it calculates with it (docs/scoring.md).
+    (f"{{d}} + (i.big::float8 - 9007199254740992){STEP} / 128", 1),
     (f"{{d}} + CASE WHEN i.big - 9007199254740992 ={STEP} 3 THEN 0 ELSE 1 END", 1),
     (f"{{d}} + CASE WHEN i.big >{STEP} 9007199254740992.5 THEN 1 ELSE 0 END", 1),
     (f"{{d}} + CASE i.big WHEN{STEP} 9007199254740995 THEN 0 ELSE 1 END", 1),
