@@ -36,6 +36,15 @@ def connect(cluster, database="postgres"):
     return psycopg.connect(cluster.dsn(database), autocommit=True)
 
 
+def insist(connection, statement):
+    """Runs a statement again until it was not ended: that which sets a timeout runs under the one before."""
+    while True:
+        try:
+            return connection.execute(statement)
+        except psycopg.errors.QueryCanceled:
+            continue
+
+
 def fill(connection, first, last):
     """Inserts the rows `first` to `last`."""
     connection.execute(FILL, [first, last])

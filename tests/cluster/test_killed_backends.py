@@ -17,6 +17,7 @@ from checks import (
     backend_of,
     connect,
     fill,
+    insist,
     server,
     wait_for_server,
     wait_until,
@@ -110,26 +111,28 @@ def test_timed_out_builds_give_their_memory_back(items):
     with connect(items) as connection:
         ended = 0
         for number in range(20):
-            connection.execute(f"SET statement_timeout = {1 + number * 7}")
+            insist(connection, f"SET statement_timeout = {1 + number * 7}")
             try:
                 connection.execute(SLOW_INDEX)
-                connection.execute("DROP INDEX items_idx")
+                insist(connection, "DROP INDEX items_idx")
             except psycopg.errors.QueryCanceled:
                 ended += 1
         assert ended > 3
-        connection.execute("SET statement_timeout = 0")
+        insist(connection, "SET statement_timeout = 0")
         connection.execute(INDEX)
         assert_whole(connection)
         # Scans end by a timeout, too, and hold nothing afterwards.
         for number in range(20):
-            connection.execute("SET statement_timeout = 1; SET enable_seqscan = off")
+            insist(connection, "SET statement_timeout = 1")
+            insist(connection, "SET enable_seqscan = off")
             try:
                 connection.execute(
                     "SELECT count(*) FROM items a, LATERAL (SELECT id FROM items b ORDER BY b.v <-> a.v) c"
                 )
             except psycopg.errors.QueryCanceled:
                 ended += 1
-        connection.execute("SET statement_timeout = 0; RESET enable_seqscan")
+        insist(connection, "SET statement_timeout = 0")
+        connection.execute("RESET enable_seqscan")
         for _ in range(5):
             connection.execute("REINDEX INDEX items_idx")
         assert_whole(connection)

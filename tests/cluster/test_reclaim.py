@@ -14,6 +14,7 @@ from checks import (
     by_scan,
     connect,
     fill,
+    insist,
     recall,
     server,
 )
@@ -162,10 +163,10 @@ def test_a_vacuum_that_is_cancelled_is_done_by_the_next(items):
             replace_a_third(connection, round)
             connection.execute("DELETE FROM items WHERE mod(id, 5) = 0")
             for milliseconds in (1, 3, 9, 20):
-                connection.execute(f"SET statement_timeout = {milliseconds}")
+                insist(connection, f"SET statement_timeout = {milliseconds}")
                 with contextlib.suppress(psycopg.errors.QueryCanceled):
                     connection.execute("VACUUM items")
-                connection.execute("RESET statement_timeout")
+                insist(connection, "RESET statement_timeout")
             connection.execute("VACUUM items")
             fill(connection, 10**8 + round * 10**5, 10**8 + round * 10**5 + 599)
             connection.execute("DELETE FROM items WHERE id >= 100000000")

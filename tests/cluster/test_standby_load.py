@@ -7,7 +7,7 @@ import time
 
 import psycopg
 import pytest
-from checks import INDEX, SCHEMA, Load, assert_whole, backend_of, by_index, connect, fill
+from checks import INDEX, SCHEMA, Load, assert_whole, backend_of, by_index, connect, fill, insist
 from replicas import catch_up, promote, standby_of
 
 SECONDS = 6
@@ -101,7 +101,7 @@ def latest_reader(connection, number):
 
 def hurried_reader(connection, number):
     """Cut off anywhere, also while it brings memory up to date."""
-    connection.execute(f"SET statement_timeout = {random.randrange(1, 25)}")
+    insist(connection, f"SET statement_timeout = {random.randrange(1, 25)}")
     with contextlib.suppress(psycopg.errors.QueryCanceled):
         by_index(connection, [0.1] * 16, limit=5)
 
