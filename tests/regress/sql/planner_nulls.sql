@@ -50,7 +50,8 @@ END $$;
 EXPLAIN (COSTS OFF) SELECT id FROM memories WHERE e IS NOT NULL ORDER BY (1 - :D) * 0.7 + importance * 0.3 DESC LIMIT 10;
 EXPLAIN (COSTS OFF) SELECT id FROM memories WHERE e IS NOT NULL ORDER BY (1 - :D) * 0.7 + importance * 0.3 DESC NULLS LAST LIMIT 10;
 EXPLAIN (COSTS OFF) SELECT id FROM memories WHERE e IS NOT NULL ORDER BY :D LIMIT 10;
-SELECT condition, score, checked.* FROM unnest(ARRAY['e IS NOT NULL', 'D IS NOT NULL', 'e IS NULL', 'D IS NULL', 'true', 'e IS NOT NULL AND importance > 0.5', 'e IS NOT NULL OR importance > 0.9',
+-- For rows without a vector alone, versions of the server choose between two scans of the index, of which one looks at others, too.
+SELECT condition, score, CASE WHEN condition <> 'e IS NULL' THEN checked.removed END AS removed, checked.rows, checked.same FROM unnest(ARRAY['e IS NOT NULL', 'D IS NOT NULL', 'e IS NULL', 'D IS NULL', 'true', 'e IS NOT NULL AND importance > 0.5', 'e IS NOT NULL OR importance > 0.9',
         '1 - D > 0.7', 'D < 0.1', 'D > 1.9', 'NOT D < 1.9', 'D = ''NaN''', 'D <> 0.5']) AS condition,
     unnest(ARRAY['(1 - D) * 0.7 + importance * 0.3 DESC', '(1 - D) + coalesce(importance, 0) DESC', '(1 - D) * importance DESC NULLS LAST', 'D', 'D DESC', 'D + importance NULLS FIRST', 'coalesce(1 - D, 0.5) + importance DESC']) AS score,
     check_nulls(regexp_replace(condition, '\mD\M', :'D', 'g'), regexp_replace(score, '\mD\M', :'D', 'g')) AS checked;

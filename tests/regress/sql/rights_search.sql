@@ -119,7 +119,7 @@ DROP TABLE many;
 -- An expression of the index may name the table by its name.
 CREATE TABLE "whole Row" (id int, doc text, at timestamptz DEFAULT now());
 INSERT INTO "whole Row" SELECT i, i::text FROM generate_series(1, 20) i;
-CREATE FUNCTION of_row("whole Row") RETURNS vector IMMUTABLE LANGUAGE sql AS $$ SELECT ARRAY[sin($1.id), cos($1.id), 1]::vector $$;
+CREATE FUNCTION of_row("whole Row") RETURNS vector IMMUTABLE LANGUAGE sql AS $$ SELECT ARRAY[sin($1.id), cos($1.id), 1]::public.vector $$;
 CREATE INDEX whole_idx ON "whole Row" USING chrono ((of_row("whole Row".*)::vector(3)) vector_cosine_ops, at);
 ALTER TABLE "whole Row" ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON "whole Row" USING (id > 10);
